@@ -1,0 +1,44 @@
+//! What the model looked at: attention maps, what can be counted of them, and rollout.
+
+pub mod rollout;
+pub mod statistics;
+
+use candle_core::Tensor;
+
+use crate::explain::ExplainError;
+
+/// The attention of one text through one layer: `[heads, queries, keys]`, each row summing to 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerAttention {
+    /// `[heads][queries][keys]`.
+    pub heads: Vec<Vec<Vec<f32>>>,
+}
+
+impl LayerAttention {
+    /// Takes the probabilities out of a trace.
+    ///
+    /// # Errors
+    /// A tensor that is not `[heads, queries, keys]`.
+    pub fn new(probabilities: &Tensor) -> Result<Self, ExplainError> {
+        Ok(LayerAttention { heads: probabilities.to_vec3()? })
+    }
+
+    /// Mean over heads, in double precision: `[queries][keys]`.
+    pub fn mean_head(&self) -> Vec<Vec<f64>> {
+        let count = self.heads.len() as f64;
+        let tokens = self.heads[0].len();
+        let mean = |query: usize, key: usize| {
+            self.heads.iter().map(|head| head[query][key] as f64).sum::<f64>() / count
+        };
+        (0..tokens).map(|query| (0..tokens).map(|key| mean(query, key)).collect()).collect()
+    }
+}
+
+/// The attention of every layer for one sequence of a trace.
+///
+/// # Errors
+/// A trace that was kept without attention gives an empty list; a malformed one
+/// [`ExplainError::Compute`].
+pub fn layers(attention: &[Vec<Tensor>], sequence: usize) -> Result<Vec<LayerAttention>, ExplainError> {
+    attention.iter().map(|layer| LayerAttention::new(&layer[sequence])).collect()
+}

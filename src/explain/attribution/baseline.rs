@@ -1,0 +1,120 @@
+//! What "nothing was said" looks like to the network: the start of the path of path methods.
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::explain::Subject;
+use crate::explain::method::{ExplainError, OptionFault};
+use crate::model::{EncodedText, Model, Text};
+
+/// The text that an attribution is measured from. Special tokens ([CLS], [SEP]) always stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected \"pad\", \"mask\", \"zero\" or {\"text\": \"…\"}")]
+pub enum Baseline {
+    /// One of the usual ones.
+    Usual(UsualBaseline),
+    /// A text of the same number of tokens, or a pair of such texts.
+    Text(BaselineText),
+}
+
+/// The usual baselines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsualBaseline {
+    /// Every token becomes the padding token.
+    Pad,
+    /// Every token becomes the mask token.
+    Mask,
+    /// Every word embedding becomes the zero vector.
+    Zero,
+}
+
+/// A text as a baseline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselineText {
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text_pair: Option<String>,
+}
+
+impl Default for Baseline {
+    fn default() -> Self {
+        Baseline::Usual(UsualBaseline::Pad)
+    }
+}
+
+const OPTION: &str = "baseline";
+
+impl Baseline {
+    /// Refuses a baseline that the model's vocabulary lacks.
+    ///
+    /// # Errors
+    /// `mask` where there is no mask token.
+    pub fn check(&self, model: &Model) -> Result<(), OptionFault> {
+        match self {
+            Baseline::Usual(UsualBaseline::Mask) if model.tokenizer().special().mask.is_none() => {
+                let detail = format!(
+                    "the vocabulary of model `{}` has no mask token; use `pad` or `zero`",
+                    model.id()
+                );
+                Err(OptionFault::new(OPTION, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The word embeddings `[tokens, hidden]` of this baseline for a text.
+    ///
+    /// # Errors
+    /// A baseline text of another length; [`ExplainError::Compute`].
+    pub fn embeddings(&self, method: &'static str, subject: &Subject<'_>) -> Result<Tensor, ExplainError> {
+        let text = subject.text();
+        let special = subject.model().tokenizer().special();
+        let encoder = subject.model().encoder();
+        let with = |id: u32| -> Vec<u32> {
+            text.ids
+                .iter()
+                .zip(&text.tokens)
+                .map(|(own, token)| if token.special { *own } else { id })
+                .collect()
+        };
+        let embeddings = match self {
+            Baseline::Usual(UsualBaseline::Pad) => encoder.word_embeddings(&with(special.padding))?,
+            Baseline::Usual(UsualBaseline::Mask) => {
+                encoder.word_embeddings(&with(special.mask.unwrap_or(special.padding)))?
+            }
+            Baseline::Usual(UsualBaseline::Zero) => {
+                let kept: Vec<f32> =
+                    text.tokens.iter().map(|token| f32::from(u8::from(token.special))).collect();
+                let own = &subject.batch().word_embeddings;
+                own.broadcast_mul(&Tensor::from_vec(kept, (text.tokens.len(), 1), own.device())?)?
+            }
+            Baseline::Text(baseline) => {
+                let encoded = baseline.encode(subject.model(), text).map_err(|detail| {
+                    ExplainError::Option { method, fault: OptionFault::new(OPTION, detail) }
+                })?;
+                encoder.word_embeddings(&encoded.ids)?
+            }
+        };
+        Ok(embeddings)
+    }
+}
+
+impl BaselineText {
+    fn encode(&self, model: &Model, text: &EncodedText) -> Result<EncodedText, String> {
+        let baseline = Text { first: &self.text, second: self.text_pair.as_deref() };
+        let encoded = model.encode(baseline, false).map_err(|error| format!("the baseline text {error}"))?;
+        let shape =
+            |text: &EncodedText| text.tokens.iter().map(|t| (t.special, t.segment)).collect::<Vec<_>>();
+        match shape(&encoded) == shape(text) {
+            true => Ok(encoded),
+            false => Err(format!(
+                "the baseline text must have as many tokens as the text it is a baseline for (in each text of a pair): \
+                 it has {}, the text {}",
+                encoded.tokens.len(),
+                text.tokens.len()
+            )),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Input × gradient: the first-order effect of taking each token's word embedding away.
+
+use candle_core::{D, DType};
+use serde::{Deserialize, Serialize};
+
+use crate::explain::method::{Attribution, AttributionMethod, ExplainError, Family, OptionFault};
+use crate::explain::{Output, Subject};
+use crate::model::Model;
+
+/// ⟨e_t, ∂F/∂e_t⟩ for each token t.
+pub struct InputXGradient;
+
+/// Options of [`InputXGradient`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    output: Output,
+}
+
+impl AttributionMethod for InputXGradient {
+    const ID: &'static str = "input_x_gradient";
+    const VERSION: u32 = 1;
+    const FAMILY: Family = Family::Gradient;
+    const SUMMARY: &'static str = "Each word's embedding times its gradient: a first-order guess at its contribution, from one gradient.";
+    const SOURCE: &'static str = "Shrikumar, Greenside, Shcherbina & Kundaje 2016, arXiv:1605.01713";
+    type Options = Options;
+
+    fn check(options: &Options, model: &Model) -> Result<(), OptionFault> {
+        options.output.check(model)
+    }
+
+    fn attribute(
+        options: &Options,
+        subject: &Subject<'_>,
+        classes: &[usize],
+        _seed: u64,
+    ) -> Result<Vec<Attribution>, ExplainError> {
+        let embeddings = subject.batch().word_embeddings.to_dtype(DType::F64)?;
+        classes
+            .iter()
+            .map(|class| {
+                let gradient = subject.gradient(options.output, *class)?.to_dtype(DType::F64)?;
+                Ok(Attribution {
+                    class: Some(*class),
+                    output: Some(options.output),
+                    scores: (gradient * &embeddings)?.sum(D::Minus1)?.to_vec1()?,
+                    convergence: None,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,17 @@
+//! The methods: plain synchronous functions over a model. No async, no HTTP, no SQL.
+//!
+//! A new method is one file in its family and one line in [`registry`].
+
+pub mod attention;
+pub mod attribution;
+pub mod cancellation;
+pub mod granularity;
+pub mod method;
+pub mod output;
+pub mod registry;
+pub mod subject;
+
+pub use cancellation::Cancellation;
+pub use method::{Attribution, Configured, Convergence, ExplainError, Family, Method, OptionFault};
+pub use output::Output;
+pub use subject::Subject;

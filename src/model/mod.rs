@@ -1,0 +1,155 @@
+//! The network: configuration, weights, tokenizer, words and offsets, the encoder with its forward
+//! and backward passes, and the operators it is written over.
+//!
+//! Read [`Model`] first, then [`Encoder`], [`forward`] and [`backward`].
+
+pub mod backward;
+pub mod candle_ops;
+pub mod config;
+pub mod encoder;
+pub mod forward;
+pub mod interventions;
+pub mod load_error;
+pub mod ops;
+pub mod prediction;
+pub mod text;
+pub mod tokenizer;
+pub mod weights;
+pub mod words;
+
+use std::path::{Path, PathBuf};
+
+pub use backward::{Cotangent, Gradients, Wanted};
+pub use config::{Activation, ModelConfig, Problem};
+pub use encoder::{Batch, Encoder, Sequence};
+pub use forward::{Keep, Trace};
+pub use interventions::{HiddenEdit, Intervention, Interventions};
+pub use load_error::LoadError;
+pub use prediction::{Decision, Prediction};
+pub use text::{EncodeError, EncodedText, Text};
+pub use tokenizer::{SpecialTokens, TextTokenizer};
+
+use candle_ops::CandleOps;
+use weights::Weights;
+
+/// A text classifier, loaded and ready.
+pub struct Model {
+    id: String,
+    directory: PathBuf,
+    fingerprint: String,
+    tokenizer: TextTokenizer,
+    encoder: Encoder,
+}
+
+impl Model {
+    /// Loads a Hugging Face directory onto the CPU, in `f32`, and runs it once.
+    ///
+    /// # Errors
+    /// Anything that is missing, damaged or does not fit together, by file and tensor.
+    pub fn load(id: &str, directory: &Path) -> Result<Self, LoadError> {
+        if !directory.is_dir() {
+            return Err(LoadError::file(directory, "is not a directory"));
+        }
+        let config_path = directory.join("config.json");
+        let config = ModelConfig::read(&config_path)?;
+        let weights = Weights::open(directory)?;
+        check_label_count(&config_path, &config, &weights)?;
+        let tokenizer = TextTokenizer::open(directory, &config)?;
+        let fingerprint = fingerprint(&config_path, &tokenizer, &weights)?;
+        let encoder = Encoder::load(config, &weights, Box::new(CandleOps::cpu()))?;
+        let model =
+            Model { id: id.to_owned(), directory: directory.to_owned(), fingerprint, tokenizer, encoder };
+        model.warm()?;
+        Ok(model)
+    }
+
+    /// The name it is asked for by.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it was loaded from.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// BLAKE3 over configuration, labels, tokenizer and weights, in hexadecimal: two models with one
+    /// fingerprint give the same answers.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Its shape, labels and problem.
+    pub fn config(&self) -> &ModelConfig {
+        self.encoder.config()
+    }
+
+    /// The network.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &TextTokenizer {
+        &self.tokenizer
+    }
+
+    /// Tokenises a text for this model.
+    ///
+    /// # Errors
+    /// See [`EncodeError`].
+    pub fn encode(&self, text: Text<'_>, truncate: bool) -> Result<EncodedText, EncodeError> {
+        EncodedText::encode(&self.tokenizer, self.config().type_vocabulary_size, text, truncate)
+    }
+
+    /// One real forward: touches every weight, and shows at start what would fail on the first request.
+    fn warm(&self) -> Result<(), LoadError> {
+        let fault = |problem: String| LoadError::file(&self.directory, format!("does not run: {problem}"));
+        let text = Text { first: "a first text to warm up with", second: None };
+        let encoded = self.encode(text, true).map_err(|error| fault(format!("the warm-up text {error}")))?;
+        let run = || {
+            let batch = self.encoder.batch(&encoded.ids, &encoded.type_ids)?;
+            self.encoder.forward(&batch, Keep::Outputs)?.logits.flatten_all()?.to_vec1::<f32>()
+        };
+        let logits = run().map_err(|error| fault(error.to_string()))?;
+        match logits.iter().all(|logit| logit.is_finite()) {
+            true => Ok(()),
+            false => Err(fault(format!("its logits are {logits:?}"))),
+        }
+    }
+}
+
+/// Labels and classifier are two files' word on one number; the commonest mistake deserves its own
+/// message.
+fn check_label_count(config_path: &Path, config: &ModelConfig, weights: &Weights) -> Result<(), LoadError> {
+    let shape = weights.shape("classifier.weight")?;
+    match shape.first() {
+        Some(rows) if *rows == config.labels.len() => Ok(()),
+        _ => {
+            let problem = format!(
+                "has {} labels (id2label), but tensor `classifier.weight` has shape {shape:?}: one row is needed for each label",
+                config.labels.len()
+            );
+            Err(LoadError::file(config_path, problem))
+        }
+    }
+}
+
+fn fingerprint(
+    config_path: &Path,
+    tokenizer: &TextTokenizer,
+    weights: &Weights,
+) -> Result<String, LoadError> {
+    let config = load_error::read_file(config_path)?;
+    let mut hasher = blake3::Hasher::new();
+    let files =
+        std::iter::once((config_path, config.as_slice())).chain(tokenizer.files()).chain(weights.files());
+    for (path, bytes) in files {
+        // The name, not the path: a model that moves house stays the same model.
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        for part in [name, bytes] {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}

@@ -1,0 +1,81 @@
+//! A JSON body, strictly: the right content type, within the limit, of the right shape; every fault a
+//! problem that points at the field.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+
+use super::problem::Problem;
+use crate::engine::plan::escaped;
+
+/// A body of type `T`.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let content_type =
+            request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+        if !content_type.is_some_and(is_json) {
+            return Err(Problem::media_type(content_type));
+        }
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
+                _ => Problem::unreadable_body(rejection.body_text()),
+            })?;
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(fault)?;
+        json.end().map_err(|error| Problem::malformed_json(&error))?;
+        Ok(JsonBody(value))
+    }
+}
+
+/// `application/json` or `application/…+json`, whatever the parameters.
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn fault(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let pointer = pointer(error.path());
+    let error = error.into_inner();
+    match error.classify() {
+        Category::Data => Problem::invalid(
+            pointer,
+            without_position(&error),
+            "send the field as the documentation of this path gives it",
+        ),
+        Category::Syntax | Category::Eof | Category::Io => Problem::malformed_json(&error),
+    }
+}
+
+/// Shape faults of a value that was parsed already, below `base`.
+pub(super) fn shape_fault(base: &str, error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let pointer = format!("{base}{}", pointer(error.path()));
+    let detail = without_position(&error.into_inner());
+    Problem::invalid(pointer, detail, "send a string, or {\"text\": …, \"text_pair\": …}")
+}
+
+fn pointer(path: &Path) -> String {
+    path.iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(format!("/{index}")),
+            Segment::Map { key } | Segment::Enum { variant: key } => Some(format!("/{}", escaped(key))),
+            Segment::Unknown => None,
+        })
+        .collect()
+}
+
+/// serde_json ends its messages with the place in the body; the pointer says it better.
+fn without_position(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.rfind(" at line ") {
+        Some(end) => message[..end].to_owned(),
+        None => message,
+    }
+}

@@ -1,0 +1,157 @@
+//! Golden values: cases of text with the tensors that PyTorch, Captum and SciPy made of them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use explaind::model::{EncodedText, Model, Text};
+use serde_json::Value;
+
+/// All cases of one model.
+pub struct Golden {
+    pub model: Model,
+    pub cases: Vec<Case>,
+}
+
+/// One text with its golden tensors.
+pub struct Case {
+    pub model: String,
+    pub id: String,
+    pub text: String,
+    pub text_pair: Option<String>,
+    pub ids: Vec<u32>,
+    pub type_ids: Vec<u32>,
+    pub special: Vec<bool>,
+    pub predicted: usize,
+    pub interventions: Value,
+    tensors: HashMap<String, Tensor>,
+}
+
+/// The bundled model's id and directory.
+pub const BUNDLED: &str = "movie-reviews";
+
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// Where a model of the fixtures, or the bundled one, lives.
+pub fn model_directory(name: &str) -> PathBuf {
+    match name {
+        BUNDLED => Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(BUNDLED),
+        tiny => fixtures().join("models").join(tiny),
+    }
+}
+
+pub fn load(name: &str) -> Model {
+    Model::load(name, &model_directory(name)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl Golden {
+    /// Every model that has golden values: eight tiny ones and the bundled one.
+    pub fn all() -> Vec<Golden> {
+        let names = [
+            "three-labels",
+            "multi-label",
+            "regression",
+            "pairs",
+            "cased",
+            "gelu-new",
+            "one-type-id",
+            "chinese",
+        ];
+        names.into_iter().chain([]).map(Golden::of).collect()
+    }
+
+    pub fn of(name: &str) -> Golden {
+        let directory = fixtures().join("golden");
+        let described: Value =
+            serde_json::from_slice(&std::fs::read(directory.join(format!("{name}.json"))).unwrap()).unwrap();
+        let tensors =
+            candle_core::safetensors::load(directory.join(format!("{name}.safetensors")), &Device::Cpu)
+                .unwrap();
+        let cases = described["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|case| Case::new(name, case, &tensors))
+            .collect();
+        Golden { model: load(name), cases }
+    }
+}
+
+impl Case {
+    fn new(model: &str, described: &Value, all: &HashMap<String, Tensor>) -> Self {
+        let id = described["id"].as_str().unwrap().to_owned();
+        let prefix = format!("{id}.");
+        let tensors: HashMap<String, Tensor> = all
+            .iter()
+            .filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor.clone())))
+            .collect();
+        let ids = |name: &str| -> Vec<u32> {
+            tensors[name].to_vec1::<i64>().unwrap().into_iter().map(|id| id as u32).collect()
+        };
+        Case {
+            model: model.to_owned(),
+            text: described["text"].as_str().unwrap().to_owned(),
+            text_pair: described["text_pair"].as_str().map(str::to_owned),
+            ids: ids("input_ids"),
+            type_ids: ids("token_type_ids"),
+            special: described["special"].as_array().unwrap().iter().map(|s| s.as_u64() == Some(1)).collect(),
+            predicted: described["predicted"].as_u64().unwrap() as usize,
+            interventions: described["interventions"].clone(),
+            id,
+            tensors,
+        }
+    }
+
+    pub fn encode(&self, model: &Model) -> EncodedText {
+        let text = Text { first: &self.text, second: self.text_pair.as_deref() };
+        model.encode(text, false).unwrap_or_else(|error| panic!("{} {}: {error}", self.model, self.id))
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    pub fn get(&self, name: &str) -> Option<Tensor> {
+        self.tensors.get(name).cloned()
+    }
+
+    pub fn tensor(&self, name: &str) -> Tensor {
+        self.get(name).unwrap_or_else(|| panic!("{} {} has no golden `{name}`", self.model, self.id))
+    }
+
+    pub fn values(&self, name: &str) -> Vec<f64> {
+        let values = self.tensor(name).flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        values.into_iter().map(f64::from).collect()
+    }
+
+    /// Checks what this case has a golden value for.
+    pub fn when(&self, name: &str, check: impl FnOnce(&str)) {
+        if self.tensors.contains_key(name) {
+            check(name);
+        }
+    }
+}
+
+pub fn assert_tensor(case: &Case, name: &str, ours: &Tensor, tolerance: f64) {
+    let golden = case.tensor(name);
+    assert_eq!(ours.dims(), golden.dims(), "{} {}.{name}: shape", case.model, case.id);
+    let ours: Vec<f64> =
+        ours.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect();
+    assert_close(&format!("{} {}.{name}", case.model, case.id), &ours, &case.values(name), tolerance);
+}
+
+/// ‖ours − golden‖∞ ≤ tolerance · ‖golden‖∞.
+pub fn assert_close(what: &str, ours: &[f64], golden: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), golden.len(), "{what}: length");
+    let largest = golden.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    let apart = ours.iter().zip(golden).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(
+        apart <= tolerance * largest && largest.is_finite(),
+        "{what}: apart by {apart:.3e} of {largest:.3e}"
+    );
+    if std::env::var_os("GOLDEN_REPORT").is_some() {
+        println!("{:.1e} {what}", apart / largest);
+    }
+}
