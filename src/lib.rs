@@ -1,7 +1,27 @@
-//! The map: see each room's own page.
+//! explaind answers one question about a text classifier of the BERT family: **why did the model say
+//! that?**
+//!
+//! # What lives where
+//!
+//! | room | what it knows |
+//! |---|---|
+//! | [`cli`] | the command line: `serve`, `explain`, `models` |
+//! | [`config`] | one typed configuration: defaults, file, environment, flags |
+//! | [`server`] | HTTP: routes, errors, limits |
+//! | [`engine`] | warm models and worker threads; requests checked, answers put together |
+//! | [`cache`] | the identity of results |
+//! | [`explain`] | the methods: plain functions over a model |
+//! | [`model`] | the network: weights, tokenizer, words, forward and backward passes, operators |
+//! | [`render`] | explanations for the eye |
+//!
+//! Each room imports only those below it: `cli` and `server`, then `engine`, then `explain`, then
+//! `model`. Nothing points back up.
 
 pub mod cache;
+pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod explain;
 pub mod model;
+pub mod render;
 pub mod server;

@@ -337,7 +337,9 @@ class ReviewModel(nn.Module):
             self.classifier.weight.normal_(std=0.02)
             self.classifier.bias.zero_()
 
-    def losses(self, tokens: Tensor, batch: Batch, targets: Tensor | None) -> tuple[Tensor, Tensor]:
+    def losses(
+        self, tokens: Tensor, batch: Batch, targets: Tensor | None, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
         """The classification and the masked-token loss; zero where there is no target."""
         device = self.classifier.weight.device
         output = self.bert(tokens.to(device), attention_mask=batch.attention.to(device))
@@ -345,15 +347,50 @@ class ReviewModel(nn.Module):
         if (batch.labels != IGNORED).all():
             logits = self.classifier(self.dropout(output.pooler_output))
             # Smoothed targets keep the logits from saturating: the loss is
-            # least at a probability of 0.95 for the right class.
+            # least at a probability of 1 - smoothing / 2 for the right class.
             classification = functional.cross_entropy(
-                logits, batch.labels.to(device), label_smoothing=0.1
+                logits, batch.labels.to(device), label_smoothing=smoothing
             )
         if targets is not None:
             chosen = (targets != IGNORED).to(device)
             scores = self.cls(output.last_hidden_state[chosen])
             masked = functional.cross_entropy(scores, targets.to(device)[chosen])
         return classification, masked
+
+    @torch.no_grad()
+    def mix_in(self, base_model: Path, share: float) -> None:
+        """Move every weight towards that of a model this script wrote.
+
+        The average of the ends of two rounds of training, each with its learning
+        rate run down to zero, tends to generalise better than either end.
+        """
+        weights = load_file(base_model / "model.safetensors")
+        for name, tensor in self.state_dict().items():
+            if name in weights:  # the tied decoder is not, and moves with its twin
+                tensor.lerp_(weights[name].to(tensor), share)
+
+    def fading_loss(self, batch: Batch, kept: Tensor, pad: int, smoothing: float) -> Tensor:
+        """The classification loss of texts that fade away, and so does what is asked of them.
+
+        Every word embedding moves towards that of [PAD] by a random share, one
+        share for each text; ``kept`` marks the tokens that stay. The target goes
+        along, from the label to even odds. So an empty text means neither
+        label, and the way there is free of jumps: path-based explanations
+        start at the one and walk along the other.
+        """
+        device = self.classifier.weight.device
+        embeddings = self.bert.embeddings.word_embeddings
+        words = embeddings(batch.tokens.to(device))
+        empty = embeddings(torch.tensor([pad], device=device))
+        share = torch.rand(len(batch.labels), 1, 1).to(device)
+        faded = torch.where(kept.to(device)[..., None], words, empty + share * (words - empty))
+        output = self.bert(inputs_embeds=faded, attention_mask=batch.attention.to(device))
+        logits = self.classifier(self.dropout(output.pooler_output))
+        certain = functional.one_hot(batch.labels.to(device), len(LABELS)).float()
+        confidence = share[:, 0] * (1.0 - smoothing)
+        return functional.cross_entropy(
+            logits, confidence * certain + (1.0 - confidence) / len(LABELS)
+        )
 
     def save(self, directory: Path) -> None:
         """Write the weights as f16, and the configuration beside them."""
@@ -449,6 +486,7 @@ def train(arguments: argparse.Namespace) -> None:
     optimizer = make_optimizer(model, arguments.learning_rate, arguments.head_learning_rate)
 
     pad = tokenizer.pad_token_id
+    special = torch.tensor(tokenizer.all_special_ids)
     labelled_batches = endless_batches(
         sentences, phrases, arguments.phrases_per_pass, arguments.batch_tokens, pad
     )
@@ -480,10 +518,16 @@ def train(arguments: argparse.Namespace) -> None:
         if masking:
             tokens, targets = mask_tokens(batch, tokenizer, arguments.mask_share, generator)
 
+        fading = targets is None and random.random() < arguments.fading_share
+
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * learning_rate_factor(progress)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            classification, masked = model.losses(tokens, batch, targets)
+            classification, masked = model.losses(tokens, batch, targets, arguments.smoothing)
+            if fading:
+                kept = torch.isin(batch.tokens, special)
+                faded = model.fading_loss(batch, kept, pad, arguments.smoothing)
+                classification = 0.5 * (classification + faded)
         (classification + masked * arguments.masked_weight).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -502,6 +546,8 @@ def train(arguments: argparse.Namespace) -> None:
         if step % 500 == 0:
             model.save(arguments.output)  # so that an interruption does not lose all
 
+    if arguments.base_share > 0.0:
+        model.mix_in(arguments.base_model, arguments.base_share)
     model.save(arguments.output)
     report(steps=step, seconds=round(time.monotonic() - started), output=str(arguments.output))
 
@@ -623,7 +669,20 @@ def parse_arguments() -> argparse.Namespace:
     command.add_argument(
         "--unlabelled-share", type=float, nargs=2, default=(0.8, 0.2), metavar=("FIRST", "LAST")
     )
+    command.add_argument(
+        "--base-share",
+        type=float,
+        default=0.0,
+        help="share of the base model in the weights written; it must come from this script",
+    )
     command.add_argument("--phrases-per-pass", type=int, default=30_000)
+    command.add_argument("--smoothing", type=float, default=0.1)
+    command.add_argument(
+        "--fading-share",
+        type=float,
+        default=0.0,
+        help="share of the labelled, unmasked batches that are also learnt fading away",
+    )
     command.set_defaults(run=train)
 
     command = commands.add_parser("evaluate", help="measure a trained model")

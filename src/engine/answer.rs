@@ -94,13 +94,20 @@ pub struct LabelScore {
 /// One token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TokenView {
-    index: usize,
-    text: String,
-    start: usize,
-    end: usize,
-    word: Option<usize>,
-    special: bool,
-    segment: usize,
+    /// Its place among the tokens.
+    pub index: usize,
+    /// Its piece in the vocabulary.
+    pub text: String,
+    /// First character, in Unicode code points of its own text; 0 for special tokens.
+    pub start: usize,
+    /// One past the last character; 0 for special tokens.
+    pub end: usize,
+    /// The word that holds its first character; null for special tokens.
+    pub word: Option<usize>,
+    /// Whether the tokenizer added it.
+    pub special: bool,
+    /// 0 for `text`, 1 for `text_pair`.
+    pub segment: usize,
 }
 
 /// One word.

@@ -229,6 +229,10 @@ impl<M: AttributionMethod> Method for Registered<M> {
     fn configure(&self, options: Option<&Value>, model: &Model) -> Result<Box<dyn Configured>, OptionFault> {
         let options = match options {
             None => M::Options::default(),
+            // serde would read an array as the options in the order of their declaration.
+            Some(value) if !value.is_object() => {
+                return Err(OptionFault { option: None, detail: "options are a JSON object".into() });
+            }
             Some(value) => serde_path_to_error::deserialize(value).map_err(option_fault)?,
         };
         M::check(&options, model)?;

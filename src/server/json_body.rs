@@ -1,38 +1,53 @@
 //! A JSON body, strictly: the right content type, within the limit, of the right shape; every fault a
 //! problem that points at the field.
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
+use super::AppState;
 use super::problem::Problem;
 use crate::engine::plan::escaped;
 
 /// A body of type `T`.
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let content_type =
             request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
         if !content_type.is_some_and(is_json) {
             return Err(Problem::media_type(content_type));
+        }
+        // A body that announces its size is refused before it is sent.
+        if request.body().size_hint().lower() > state.limits.body_bytes as u64 {
+            return Err(Problem::body_too_large());
         }
         let bytes =
             Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
                 _ => Problem::unreadable_body(rejection.body_text()),
             })?;
+        check_is_object(&bytes)?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(fault)?;
         json.end().map_err(|error| Problem::malformed_json(&error))?;
         Ok(JsonBody(value))
     }
+}
+
+/// serde reads an array as a struct's fields in order; here `["good"]` is no request.
+fn check_is_object(bytes: &[u8]) -> Result<(), Problem> {
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        return Ok(());
+    }
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| Problem::malformed_json(&error))?;
+    Err(Problem::invalid("", "the body is JSON, but not an object", "send an object: {\"text\": \"…\"}"))
 }
 
 /// `application/json` or `application/…+json`, whatever the parameters.

@@ -26,6 +26,8 @@ use request_id::RequestId;
 pub struct AppState {
     /// Models and workers.
     pub engine: Arc<Engine>,
+    /// What a request may cost.
+    pub limits: Limits,
 }
 
 /// Settings of the HTTP surface.
@@ -36,7 +38,7 @@ pub struct Limits {
 }
 
 /// All routes with their middleware.
-pub fn router(state: AppState, limits: Limits) -> Router {
+pub fn router(state: AppState) -> Router {
     Router::new()
         .route("/explain", post(routes::explain::explain))
         .route("/v1/explain", post(routes::explain::explain))
@@ -49,7 +51,7 @@ pub fn router(state: AppState, limits: Limits) -> Router {
         .route("/readyz", get(routes::health::ready))
         .fallback(routes::unknown_path)
         .method_not_allowed_fallback(routes::wrong_method)
-        .layer(DefaultBodyLimit::max(limits.body_bytes))
+        .layer(DefaultBodyLimit::max(state.limits.body_bytes))
         .layer(CatchPanicLayer::custom(problem::from_panic))
         // The path alone: queries and bodies may carry text, which never reaches the log.
         .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::explain::Subject;
 use crate::explain::method::{ExplainError, OptionFault};
@@ -9,12 +10,26 @@ use crate::model::{EncodedText, Model, Text};
 
 /// The text that an attribution is measured from. Special tokens ([CLS], [SEP]) always stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected \"pad\", \"mask\", \"zero\" or {\"text\": \"…\"}")]
+#[serde(untagged, try_from = "Value")]
 pub enum Baseline {
     /// One of the usual ones.
     Usual(UsualBaseline),
     /// A text of the same number of tokens, or a pair of such texts.
     Text(BaselineText),
+}
+
+impl TryFrom<Value> for Baseline {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        const EXPECTED: &str = "expected \"pad\", \"mask\", \"zero\" or {\"text\": \"…\"}";
+        let described = |error: serde_json::Error| format!("{error}; {EXPECTED}");
+        match value {
+            Value::String(_) => serde_json::from_value(value).map(Baseline::Usual).map_err(described),
+            Value::Object(_) => serde_json::from_value(value).map(Baseline::Text).map_err(described),
+            _ => Err(EXPECTED.into()),
+        }
+    }
 }
 
 /// The usual baselines.

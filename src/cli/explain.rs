@@ -1,0 +1,139 @@
+//! `explaind explain "text"`: one explanation, in the terminal.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
+
+use super::CommandError;
+use crate::config::Config;
+use crate::engine::plan::ExplainRequest;
+use crate::engine::{ExplainPlan, Failure, Invalid, OwnedText, Pool, Target, explain as work};
+use crate::explain::granularity::Granularity;
+use crate::model::Model;
+use crate::render::terminal;
+
+#[derive(Args)]
+pub struct ExplainArguments {
+    /// The text; `-` reads it from standard input.
+    text: String,
+    /// The second text of a pair.
+    #[arg(long, value_name = "TEXT")]
+    text_pair: Option<String>,
+    /// The model to ask, where several are configured [default: the first].
+    #[arg(long, value_name = "ID")]
+    model_id: Option<String>,
+    /// A method (repeatable) [default: integrated_gradients].
+    #[arg(long = "method", value_name = "ID")]
+    methods: Vec<String>,
+    /// A method's options as JSON (repeatable): integrated_gradients='{"steps": 50}'.
+    #[arg(long = "options", value_name = "ID=JSON", value_parser = parse_options)]
+    options: Vec<(String, Value)>,
+    /// The class to explain: predicted, all, or a label.
+    #[arg(long, default_value = "predicted")]
+    target: String,
+    /// The unit of the scores.
+    #[arg(long, value_enum, default_value = "word")]
+    granularity: GranularityArgument,
+    /// Explain the beginning of a text that is longer than the model takes.
+    #[arg(long)]
+    truncate: bool,
+    /// For methods that sample.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print the answer as the server would send it.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum GranularityArgument {
+    Token,
+    Word,
+    Sentence,
+}
+
+pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), CommandError> {
+    let model = load(config, arguments.model_id.as_deref())?;
+    let text = OwnedText { text: read_text(arguments.text)?, text_pair: arguments.text_pair };
+    let request = ExplainRequest {
+        target: Target::named(&arguments.target),
+        methods: (!arguments.methods.is_empty()).then_some(arguments.methods),
+        options: arguments.options.into_iter().collect::<Map<_, _>>(),
+        granularity: match arguments.granularity {
+            GranularityArgument::Token => Granularity::Token,
+            GranularityArgument::Word => Granularity::Word,
+            GranularityArgument::Sentence => Granularity::Sentence,
+        },
+        truncate: arguments.truncate,
+        seed: arguments.seed,
+    };
+    let plan = ExplainPlan::new(model, request).map_err(invalid)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(CommandError::failure)?;
+    let pool = Pool::new(config.threads);
+    let answer = runtime
+        .block_on(pool.run(move |cancellation| work::explain(&plan, text, cancellation)))
+        .map_err(|failure| CommandError::failure(told(&failure)))?;
+    if arguments.json {
+        let json = serde_json::to_string(&answer).map_err(CommandError::failure)?;
+        anstream::println!("{json}");
+    } else {
+        anstream::print!("{}", terminal::answer(&answer));
+    }
+    Ok(())
+}
+
+fn load(config: &Config, id: Option<&str>) -> Result<Arc<Model>, CommandError> {
+    let sources = config.model_sources().map_err(CommandError::usage)?;
+    let source = match id {
+        None => sources.first(),
+        Some(id) => sources.iter().find(|source| source.id == id),
+    };
+    let Some(source) = source else {
+        let known: Vec<&str> = sources.iter().map(|source| source.id.as_str()).collect();
+        return Err(CommandError::usage(format!(
+            "--model-id: there is no model `{}`; configured: {}",
+            id.unwrap_or_default(),
+            known.join(", ")
+        )));
+    };
+    Model::load(&source.id, &source.path).map(Arc::new).map_err(CommandError::failure)
+}
+
+fn read_text(argument: String) -> Result<String, CommandError> {
+    if argument != "-" {
+        return Ok(argument);
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|error| {
+        CommandError::usage(format!("standard input cannot be read as UTF-8 text: {error}"))
+    })?;
+    Ok(text)
+}
+
+fn parse_options(argument: &str) -> Result<(String, Value), String> {
+    let (id, json) =
+        argument.split_once('=').ok_or_else(|| format!("`{argument}` is not of the form ID=JSON"))?;
+    let value =
+        serde_json::from_str(json).map_err(|error| format!("the options of {id} are not JSON: {error}"))?;
+    Ok((id.to_owned(), value))
+}
+
+/// The fields of a request have the flags' names.
+fn invalid(invalid: Invalid) -> CommandError {
+    CommandError::usage(format!(
+        "{}: {}; {}",
+        invalid.pointer.trim_start_matches('/'),
+        invalid.detail,
+        invalid.remedy
+    ))
+}
+
+fn told(failure: &Failure) -> String {
+    match failure {
+        Failure::Text(error) if error.segment() == 1 => format!("the second text {error}"),
+        Failure::Text(error) => format!("the text {error}"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,130 @@
+//! The command line: `serve` (the default), `explain`, `models`.
+
+mod explain;
+mod models;
+mod serve;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat, ModelEntry, Overrides, parse_model};
+
+/// Why did the model say that? An HTTP server that explains BERT text classifiers.
+#[derive(Parser)]
+#[command(name = "explaind", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  explaind                                        serve the bundled model on http://127.0.0.1:8080
+  explaind --model tickets=/models/tickets        serve a model of your own
+  explaind explain \"a gripping film\"              explain a text here and now
+
+Settings come from explaind.toml, EXPLAIND_LISTEN and the like, and these flags; the later wins.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve explanations over HTTP (what happens without a command).
+    Serve,
+    /// Explain one text in the terminal.
+    Explain(explain::ExplainArguments),
+    /// Load the configured models and list them.
+    Models,
+}
+
+#[derive(Args)]
+struct Settings {
+    /// Address and port to listen on [default: 127.0.0.1:8080].
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Listen on an address that other machines can reach, though anyone may use it.
+    #[arg(long, global = true)]
+    insecure: bool,
+    /// A configuration file [default: explaind.toml, if it is there].
+    #[arg(long, global = true, value_name = "FILE", env = "EXPLAIND_CONFIG")]
+    config: Option<PathBuf>,
+    /// Serve this model (repeatable; the first is the default; replaces the bundled one).
+    #[arg(long = "model", global = true, value_name = "ID=PATH", value_parser = parse_model)]
+    models: Vec<ModelEntry>,
+    /// Worker threads [default: one for each core].
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+    /// What to log: error, warn, info, debug, or tracing's filters [default: info].
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+/// Why a command failed.
+struct CommandError {
+    message: String,
+    code: u8,
+}
+
+impl CommandError {
+    /// The request or the settings are at fault.
+    fn usage(message: impl ToString) -> Self {
+        CommandError { message: message.to_string(), code: 2 }
+    }
+
+    /// The work itself failed.
+    fn failure(message: impl ToString) -> Self {
+        CommandError { message: message.to_string(), code: 1 }
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    match dispatch(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{}: {}", crate::render::terminal::error_label(), error.message);
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
+    let settings = arguments.settings;
+    let overrides = Overrides {
+        listen: settings.listen,
+        insecure: settings.insecure.then_some(true),
+        threads: settings.threads,
+        log: settings.log,
+        models: (!settings.models.is_empty()).then_some(settings.models),
+    };
+    let config = Config::load(settings.config.as_deref(), &overrides).map_err(CommandError::usage)?;
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            start_log(&config)?;
+            serve::serve(&config)
+        }
+        Command::Explain(arguments) => explain::explain(&config, arguments),
+        Command::Models => models::models(&config),
+    }
+}
+
+fn start_log(config: &Config) -> Result<(), CommandError> {
+    let filter = EnvFilter::builder()
+        .parse(&config.log)
+        .map_err(|error| CommandError::usage(format!("log: `{}` is no filter: {error}", config.log)))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! Explanations for the eye.
+
+pub mod terminal;

@@ -1,0 +1,141 @@
+//! The binary as a person or a script runs it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::golden::model_directory;
+
+fn explaind() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
+    // A directory without a configuration file, so that nobody's own settings change the tests.
+    command.current_dir(model_directory("three-labels")).env("RUST_BACKTRACE", "0");
+    command
+}
+
+fn with_model(name: &str) -> Command {
+    let mut command = explaind();
+    command.arg("--model").arg(format!("tiny={}", model_directory(name).display()));
+    command
+}
+
+fn output(command: &mut Command) -> Output {
+    command.output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn explain_prints_plain_text_into_a_pipe() {
+    let output = output(with_model("three-labels").args(["explain", "the film is good"]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(!text.contains('\u{1b}'), "no colour codes in a pipe: {text:?}");
+    assert!(text.contains("integrated_gradients") && text.contains("the film is good"), "{text}");
+}
+
+#[test]
+fn explain_colours_words_where_colours_are_wanted() {
+    let output =
+        output(with_model("three-labels").env("CLICOLOR_FORCE", "1").args(["explain", "the film is good"]));
+    assert!(stdout(&output).contains("\u{1b}["), "{}", stdout(&output));
+}
+
+#[test]
+fn explain_as_json_has_every_method_asked_for_and_reads_standard_input() {
+    let mut child = with_model("three-labels")
+        .args(["explain", "-", "--json", "--method", "saliency", "--method", "integrated_gradients"])
+        .args([
+            "--options",
+            r#"integrated_gradients={"steps": 5}"#,
+            "--target",
+            "all",
+            "--granularity",
+            "token",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all("the film\nis good".as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["text"], "the film\nis good");
+    let explanations = answer["explanations"].as_array().unwrap();
+    assert_eq!(explanations.len(), 6);
+    assert_eq!(explanations[3]["convergence"]["steps"], 5);
+}
+
+#[test]
+fn a_bad_argument_or_text_ends_with_a_message_and_a_code() {
+    for (arguments, code, named) in [
+        (vec!["explain", ""], 1, "blank"),
+        (vec!["explain", "x", "--method", "magic"], 2, "magic"),
+        (vec!["explain", "x", "--target", "nobody"], 2, "nobody"),
+        (vec!["explain", "x", "--model-id", "other"], 2, "other"),
+        (vec!["explain", "x", "--options", "saliency={"], 2, "saliency"),
+        (vec!["explain"], 2, "TEXT"),
+        (vec!["--listen", "everywhere"], 2, "everywhere"),
+        (vec!["--listen", "0.0.0.0:0"], 2, "--insecure"),
+        (vec!["--config", "nowhere.toml"], 2, "nowhere.toml"),
+        (vec!["--log", "a=b=c"], 2, "a=b=c"),
+    ] {
+        let output = output(with_model("three-labels").args(&arguments));
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
+        assert!(message.contains(named) && !message.contains("panicked"), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn a_model_that_does_not_load_stops_the_server_with_its_file_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = |path: &Path| format!("m={}", path.display());
+    let refused = output(explaind().args(["--listen", "127.0.0.1:0", "--model", &model(directory.path())]));
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("config.json"), "{}", stderr(&refused));
+    let nothing =
+        output(explaind().current_dir(directory.path()).env_remove("CARGO_MANIFEST_DIR").arg("models"));
+    assert_eq!(nothing.status.code(), Some(2));
+    assert!(stderr(&nothing).contains("--model id=path"), "{}", stderr(&nothing));
+}
+
+#[test]
+fn models_lists_what_is_configured_in_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("explaind.toml");
+    let entry = |id: &str| format!("[[models]]\nid = \"{id}\"\npath = {:?}\n", model_directory(id));
+    std::fs::write(&path, format!("{}{}", entry("pairs"), entry("regression"))).unwrap();
+    let output = output(explaind().current_dir(directory.path()).arg("models"));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(
+        text.contains("pairs") && text.contains("not_entailment") && text.contains("regression"),
+        "{text}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_server_says_where_it_listens_and_stops_when_told_to() {
+    let mut server =
+        with_model("three-labels").args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let line =
+        lines.find(|line| line.contains("listens on")).expect("the server should say where it listens");
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    let ready = reqwest::blocking::get(format!("{url}/readyz")).unwrap();
+    assert_eq!(ready.status(), 200);
+    drop(ready);
+    let told = Command::new("kill").arg(server.id().to_string()).status().unwrap();
+    assert!(told.success());
+    assert!(server.wait().unwrap().success());
+}
