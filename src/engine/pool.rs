@@ -28,8 +28,10 @@ impl Pool {
     /// # Panics
     /// When the operating system refuses threads: there is nothing to serve without them.
     pub fn new(threads: usize) -> Self {
+        // rayon's own default listens to a variable that main sets for candle.
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
+            .num_threads(if threads == 0 { cores() } else { threads })
             .thread_name(|index| format!("explain-{index}"))
             .build()
             .expect("the operating system gives no threads");

@@ -3,6 +3,8 @@
 //! Only operators that candle can differentiate are used (its fused layer normalisation and softmax
 //! have no backward and fail silently), so candle's autograd can check every hand-written product.
 
+use std::sync::OnceLock;
+
 use candle_core::{D, Device, Result, Tensor};
 
 use super::config::Activation;
@@ -15,12 +17,7 @@ pub struct CandleOps {
 
 impl CandleOps {
     /// Operators on the CPU.
-    ///
-    /// candle hands large products to as many threads as there are cores, on top of whoever calls
-    /// it. Parallel work here is split by texts and path nodes instead, so this turns that off for
-    /// the process.
     pub fn cpu() -> Self {
-        gemm::set_threading_threshold(usize::MAX);
         CandleOps { device: Device::Cpu }
     }
 }
@@ -34,13 +31,27 @@ const BLOCK_ROWS: usize = 32;
 
 struct CandleLinear {
     weight: Tensor,
-    transposed: Tensor,
+    /// The weight transposed in memory, `[in, out]`, from the first product on: through a transposed
+    /// view, the matrix product would rearrange the whole weight for every block of rows.
+    transposed: OnceLock<Tensor>,
     bias: Tensor,
+}
+
+impl CandleLinear {
+    fn transposed(&self) -> Result<&Tensor> {
+        match self.transposed.get() {
+            Some(transposed) => Ok(transposed),
+            None => {
+                let transposed = self.weight.t()?.contiguous()?;
+                Ok(self.transposed.get_or_init(|| transposed))
+            }
+        }
+    }
 }
 
 impl Linear for CandleLinear {
     fn apply(&self, input: &Tensor) -> Result<Tensor> {
-        in_blocks(input, &self.transposed)?.broadcast_add(&self.bias)
+        in_blocks(input, self.transposed()?)?.broadcast_add(&self.bias)
     }
 
     fn vjp(&self, gradient: &Tensor) -> Result<Tensor> {
@@ -65,8 +76,7 @@ impl Ops for CandleOps {
     }
 
     fn linear(&self, weight: Tensor, bias: Tensor) -> Result<Box<dyn Linear>> {
-        let transposed = weight.t()?;
-        Ok(Box::new(CandleLinear { weight, transposed, bias }))
+        Ok(Box::new(CandleLinear { weight, transposed: OnceLock::new(), bias }))
     }
 
     fn layer_norm(&self, norm: &LayerNorm, input: &Tensor) -> Result<(Tensor, Normalised)> {

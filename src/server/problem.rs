@@ -14,7 +14,11 @@ use crate::model::EncodeError;
 
 /// What went wrong, for programs (`type`, `pointer`) and for people (`detail`, `remedy`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Members>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Members {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
@@ -62,7 +66,7 @@ const INTERNAL: Kind = Kind("internal", "Something went wrong here", StatusCode:
 
 impl Problem {
     fn new(Kind(name, title, status): Kind, detail: impl Into<String>) -> Self {
-        Problem {
+        Problem(Box::new(Members {
             kind: format!("urn:explaind:problem:{name}"),
             title,
             status: status.as_u16(),
@@ -71,22 +75,22 @@ impl Problem {
             remedy: None,
             length: None,
             request_id: None,
-        }
+        }))
     }
 
     fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+        self.0.remedy = Some(remedy.into());
         self
     }
 
     fn at(mut self, pointer: impl Into<String>) -> Self {
-        self.pointer = Some(pointer.into());
+        self.0.pointer = Some(pointer.into());
         self
     }
 
     /// Gives it the name of the request that failed.
     pub fn named(mut self, id: &RequestId) -> Self {
-        self.request_id = Some(id.as_str().to_owned());
+        self.0.request_id = Some(id.as_str().to_owned());
         self
     }
 
@@ -168,7 +172,7 @@ impl Problem {
                 let mut problem = Problem::new(TOO_LONG, detail)
                     .at(pointer)
                     .with_remedy("send a shorter text, or set `truncate` to true to explain its beginning");
-                problem.length = Some(Length { tokens: *tokens, limit: *limit });
+                problem.0.length = Some(Length { tokens: *tokens, limit: *limit });
                 problem
             }
             EncodeError::Blank { .. } | EncodeError::NoTokens { .. } => {
@@ -202,7 +206,7 @@ impl From<Invalid> for Problem {
 impl IntoResponse for Problem {
     /// The body is written by the request-id middleware, which alone knows the request's name.
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
         response

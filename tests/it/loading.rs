@@ -42,15 +42,15 @@ fn refusal_with_config(change: impl FnOnce(&mut Value)) -> String {
     error.problem
 }
 
+/// A tensor as it stands in a file: type, shape, bytes.
+type Stored = (Dtype, Vec<usize>, Vec<u8>);
+
 /// Rewrites the tensors of a copy; `change` gives a tensor's new shape and bytes, or drops it.
-fn rewrite(
-    directory: &Path,
-    change: impl Fn(&str, Vec<usize>, Vec<u8>) -> Option<(Dtype, Vec<usize>, Vec<u8>)>,
-) {
+fn rewrite(directory: &Path, change: impl Fn(&str, Vec<usize>, Vec<u8>) -> Option<Stored>) {
     let path = directory.join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let kept: Vec<(String, (Dtype, Vec<usize>, Vec<u8>))> = tensors
+    let kept: Vec<(String, Stored)> = tensors
         .tensors()
         .into_iter()
         .filter_map(|(name, view)| {
@@ -191,7 +191,7 @@ fn a_missing_tensor_is_named_with_its_file() {
 #[test]
 fn a_tensor_of_another_shape_type_or_with_a_nan_is_named() {
     const TENSOR: &str = "bert.encoder.layer.0.attention.self.query.weight";
-    let spoil = |spoil: fn(Vec<usize>, Vec<u8>) -> (Dtype, Vec<usize>, Vec<u8>)| {
+    let spoil = |spoil: fn(Vec<usize>, Vec<u8>) -> Stored| {
         let directory = copy("three-labels");
         rewrite(directory.path(), |name, shape, data| {
             Some(if name == TENSOR { spoil(shape, data) } else { (Dtype::F32, shape, data) })

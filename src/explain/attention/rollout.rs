@@ -4,7 +4,7 @@ use super::{LayerAttention, layers};
 use crate::explain::Subject;
 use crate::explain::method::{Attribution, AttributionMethod, ExplainError, Family, NoOptions};
 
-/// The row of the first token ([CLS], from which the classifier reads) of the rollout.
+/// The row of the first token (`[CLS]`, from which the classifier reads) of the rollout.
 pub struct AttentionRollout;
 
 impl AttributionMethod for AttentionRollout {

@@ -11,7 +11,7 @@ pub struct HeadStatistics {
     pub entropy_normalized: f64,
     /// The sum over the queries instead of their mean: H(A) = −Σ_ij a_ij ln a_ij, in nats.
     pub entropy_sum: f64,
-    /// Mean over the queries of the largest probability: 1/T to 1. A head parked on [SEP] scores
+    /// Mean over the queries of the largest probability: 1/T to 1. A head parked on `[SEP]` scores
     /// near 1, so read it beside `special_token_mass`.
     pub quality: f64,
     /// Mean over the queries of the probability given to special tokens: 0 to 1.

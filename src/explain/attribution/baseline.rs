@@ -8,7 +8,7 @@ use crate::explain::Subject;
 use crate::explain::method::{ExplainError, OptionFault};
 use crate::model::{EncodedText, Model, Text};
 
-/// The text that an attribution is measured from. Special tokens ([CLS], [SEP]) always stay.
+/// The text that an attribution is measured from. Special tokens (`[CLS]`, `[SEP]`) always stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, try_from = "Value")]
 pub enum Baseline {
