@@ -357,18 +357,6 @@ class ReviewModel(nn.Module):
             masked = functional.cross_entropy(scores, targets.to(device)[chosen])
         return classification, masked
 
-    @torch.no_grad()
-    def mix_in(self, base_model: Path, share: float) -> None:
-        """Move every weight towards that of a model this script wrote.
-
-        The average of the ends of two rounds of training, each with its learning
-        rate run down to zero, tends to generalise better than either end.
-        """
-        weights = load_file(base_model / "model.safetensors")
-        for name, tensor in self.state_dict().items():
-            if name in weights:  # the tied decoder is not, and moves with its twin
-                tensor.lerp_(weights[name].to(tensor), share)
-
     def fading_loss(self, batch: Batch, kept: Tensor, pad: int, smoothing: float) -> Tensor:
         """The classification loss of texts that fade away, and so does what is asked of them.
 
@@ -546,8 +534,6 @@ def train(arguments: argparse.Namespace) -> None:
         if step % 500 == 0:
             model.save(arguments.output)  # so that an interruption does not lose all
 
-    if arguments.base_share > 0.0:
-        model.mix_in(arguments.base_model, arguments.base_share)
     model.save(arguments.output)
     report(steps=step, seconds=round(time.monotonic() - started), output=str(arguments.output))
 
@@ -647,7 +633,7 @@ def rounded(figures: dict[str, float]) -> dict[str, float]:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Read the command line. The defaults made the committed model."""
+    """Read the command line. The defaults are those of the committed model's first round."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -668,12 +654,6 @@ def parse_arguments() -> argparse.Namespace:
     command.add_argument("--masked-weight", type=float, default=0.5)
     command.add_argument(
         "--unlabelled-share", type=float, nargs=2, default=(0.8, 0.2), metavar=("FIRST", "LAST")
-    )
-    command.add_argument(
-        "--base-share",
-        type=float,
-        default=0.0,
-        help="share of the base model in the weights written; it must come from this script",
     )
     command.add_argument("--phrases-per-pass", type=int, default=30_000)
     command.add_argument("--smoothing", type=float, default=0.1)

@@ -109,7 +109,7 @@ fn a_text_gets_the_same_bytes_alone_in_a_batch_and_on_any_number_of_threads() {
     let one = TestServer::with_threads(1);
     let singles: Vec<String> =
         texts.iter().map(|text| one.post("/explain", &body(json!({"text": text}))).text()).collect();
-    for server in [TestServer::with_threads(1), TestServer::with_threads(2), TestServer::with_threads(5)] {
+    for server in [TestServer::with_threads(1), TestServer::with_threads(2), TestServer::with_threads(3)] {
         let batch = server.post("/explain", &body(json!({"texts": texts})));
         assert_eq!(batch.text(), format!("{{\"results\":[{}]}}", singles.join(",")));
     }

@@ -62,7 +62,7 @@ mod tests {
     fn every_rule_integrates_polynomials_of_its_degree_exactly() {
         for count in (1..=64).chain([128, 500, 1000]) {
             let nodes = gauss_legendre(count);
-            for degree in [0, 1, 2, count, 2 * count - 1] {
+            for degree in [0, 1, 2, count, 2 * count - 1].into_iter().filter(|degree| *degree < 2 * count) {
                 let sum: f64 = nodes.iter().map(|n| n.weight * n.position.powi(degree as i32)).sum();
                 assert!(
                     (sum * (degree as f64 + 1.0) - 1.0).abs() < 1e-11,
