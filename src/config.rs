@@ -19,6 +19,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Allows listening on an address that other machines can reach. There are no keys yet: whoever
     /// reaches the port may use it.
+    #[serde(deserialize_with = "figment::util::bool_from_str_or_int")]
     pub insecure: bool,
     /// Worker threads; 0 means one for each core.
     pub threads: usize,
@@ -79,6 +80,9 @@ pub const DEFAULT_FILE: &str = "explaind.toml";
 /// orchestrators set `EXPLAIND_PORT` and the like for a service of that name.
 const VARIABLES: [&str; 6] = ["listen", "insecure", "threads", "max_body_bytes", "log", "log_format"];
 
+/// More than any machine has cores for; a larger number is a slip.
+const MOST_THREADS: usize = 1024;
+
 /// A setting that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(String);
@@ -124,7 +128,7 @@ impl Config {
             layers = layers.merge(Toml::file_exact(path));
         }
         let mut config: Config = layers
-            .merge(Env::prefixed("EXPLAIND_").only(&VARIABLES))
+            .merge(Env::prefixed("EXPLAIND_").only(&set_variables()))
             .merge(Serialized::defaults(overrides))
             .extract()
             .map_err(|error| ConfigError(error.to_string()))?;
@@ -146,6 +150,12 @@ impl Config {
                     model.id
                 )));
             }
+        }
+        if self.threads > MOST_THREADS {
+            return Err(ConfigError(format!(
+                "threads is {}; expected 0 (one per core) to {MOST_THREADS}",
+                self.threads
+            )));
         }
         if self.max_body_bytes == 0 {
             return Err(ConfigError("max_body_bytes is 0; no request would fit".into()));
@@ -179,6 +189,14 @@ impl Config {
         let source = |model: &ModelEntry| ModelSource { id: model.id.clone(), path: model.path.clone() };
         Ok(self.models.iter().map(source).collect())
     }
+}
+
+/// An empty variable, as compose files make them, sets nothing.
+fn set_variables() -> Vec<&'static str> {
+    let is_set = |name: &&str| {
+        std::env::var_os(format!("EXPLAIND_{}", name.to_uppercase())).is_some_and(|value| !value.is_empty())
+    };
+    VARIABLES.into_iter().filter(is_set).collect()
 }
 
 /// `[a-z0-9][a-z0-9._-]*`

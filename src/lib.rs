@@ -13,6 +13,7 @@
 //! | [`explain`] | the methods: plain functions over a model |
 //! | [`model`] | the network: weights, tokenizer, words, forward and backward passes, operators |
 //! | [`render`] | explanations for the eye |
+//! | [`json_pointer`] | the places that errors point at |
 //!
 //! Each room imports only those below it: `cli` and `server`, then `engine`, then `explain`, then
 //! `model`. Nothing points back up.
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod explain;
+pub mod json_pointer;
 pub mod model;
 pub mod render;
 pub mod server;

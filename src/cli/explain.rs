@@ -1,6 +1,6 @@
 //! `explaind explain "text"`: one explanation, in the terminal.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -30,7 +30,7 @@ pub struct ExplainArguments {
     /// A method's options as JSON (repeatable): integrated_gradients='{"steps": 50}'.
     #[arg(long = "options", value_name = "ID=JSON", value_parser = parse_options)]
     options: Vec<(String, Value)>,
-    /// The class to explain: predicted, all, or a label.
+    /// The class to explain: predicted, all, a label, or an index.
     #[arg(long, default_value = "predicted")]
     target: String,
     /// The unit of the scores.
@@ -58,9 +58,9 @@ pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), Comma
     let model = load(config, arguments.model_id.as_deref())?;
     let text = OwnedText { text: read_text(arguments.text)?, text_pair: arguments.text_pair };
     let request = ExplainRequest {
-        target: Target::named(&arguments.target),
+        target: target(&arguments.target, &model),
         methods: (!arguments.methods.is_empty()).then_some(arguments.methods),
-        options: arguments.options.into_iter().collect::<Map<_, _>>(),
+        options: options(arguments.options)?,
         granularity: match arguments.granularity {
             GranularityArgument::Token => Granularity::Token,
             GranularityArgument::Word => Granularity::Word,
@@ -71,13 +71,15 @@ pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), Comma
     };
     let plan = ExplainPlan::new(model, request).map_err(invalid)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(CommandError::failure)?;
-    let pool = Pool::new(config.threads);
+    let pool = Pool::new(config.threads).map_err(CommandError::failure)?;
     let answer = runtime
         .block_on(pool.run(move |cancellation| work::explain(&plan, text, cancellation)))
         .map_err(|failure| CommandError::failure(told(&failure)))?;
     if arguments.json {
         let json = serde_json::to_string(&answer).map_err(CommandError::failure)?;
-        anstream::println!("{json}");
+        // Past anstream, which would take control characters out of the text itself.
+        let mut output = std::io::stdout().lock();
+        writeln!(output, "{json}").map_err(CommandError::failure)?;
     } else {
         anstream::print!("{}", terminal::answer(&answer));
     }
@@ -99,6 +101,25 @@ fn load(config: &Config, id: Option<&str>) -> Result<Arc<Model>, CommandError> {
         )));
     };
     Model::load(&source.id, &source.path).map(Arc::new).map_err(CommandError::failure)
+}
+
+/// A label, or else an index.
+fn target(argument: &str, model: &Model) -> Target {
+    match argument.parse() {
+        Ok(index) if !model.config().labels.iter().any(|label| label == argument) => Target::Index(index),
+        _ => Target::named(argument),
+    }
+}
+
+fn options(given: Vec<(String, Value)>) -> Result<Map<String, Value>, CommandError> {
+    let mut options = Map::new();
+    for (method, value) in given {
+        if options.contains_key(&method) {
+            return Err(CommandError::usage(format!("--options: those of {method} are given twice")));
+        }
+        options.insert(method, value);
+    }
+    Ok(options)
 }
 
 fn read_text(argument: String) -> Result<String, CommandError> {

@@ -43,6 +43,7 @@ enum Command {
 }
 
 #[derive(Args)]
+#[command(next_help_heading = "Settings")]
 struct Settings {
     /// Address and port to listen on [default: 127.0.0.1:8080].
     #[arg(long, global = true, value_name = "ADDRESS")]
@@ -50,8 +51,8 @@ struct Settings {
     /// Listen on an address that other machines can reach, though anyone may use it.
     #[arg(long, global = true)]
     insecure: bool,
-    /// A configuration file [default: explaind.toml, if it is there].
-    #[arg(long, global = true, value_name = "FILE", env = "EXPLAIND_CONFIG")]
+    /// A configuration file [env: EXPLAIND_CONFIG; default: explaind.toml, if it is there].
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Serve this model (repeatable; the first is the default; replaces the bundled one).
     #[arg(long = "model", global = true, value_name = "ID=PATH", value_parser = parse_model)]
@@ -102,7 +103,9 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
         log: settings.log,
         models: (!settings.models.is_empty()).then_some(settings.models),
     };
-    let config = Config::load(settings.config.as_deref(), &overrides).map_err(CommandError::usage)?;
+    let named = std::env::var_os("EXPLAIND_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let file = settings.config.or(named);
+    let config = Config::load(file.as_deref(), &overrides).map_err(CommandError::usage)?;
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => {
             start_log(&config)?;

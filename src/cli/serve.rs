@@ -1,12 +1,14 @@
 //! `explaind serve`: loads the models, then listens until it is told to stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::CommandError;
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Engine, Pool};
 use crate::server::{AppState, Limits, router};
 
 pub fn serve(config: &Config) -> Result<(), CommandError> {
@@ -16,24 +18,46 @@ pub fn serve(config: &Config) -> Result<(), CommandError> {
         .enable_all()
         .build()
         .map_err(|error| CommandError::failure(format!("cannot start the runtime: {error}")))?;
+    let pool = Pool::new(config.threads)
+        .map_err(|error| CommandError::failure(format!("threads: cannot start the workers: {error}")))?;
+    // First the models, then the door: whoever can connect finds them ready.
+    let engine = Engine::start(&sources, pool).map_err(CommandError::failure)?;
     runtime.block_on(async {
-        // The port first: a taken one should not cost the loading of models.
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|error| CommandError::failure(format!("cannot listen on {}: {error}", config.listen)))?;
-        let engine = Engine::start(&sources, config.threads).map_err(CommandError::failure)?;
         let address = listener.local_addr().map_err(CommandError::failure)?;
         let app = router(AppState {
             engine: Arc::new(engine),
             limits: Limits { body_bytes: config.max_body_bytes },
         });
         tracing::info!("explaind {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
-        axum::serve(listener, app)
-            .with_graceful_shutdown(told_to_stop())
-            .await
-            .map_err(|error| CommandError::failure(format!("serving failed: {error}")))
+        let stopping = Arc::new(Notify::new());
+        let told = stopping.clone();
+        let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
+            told_to_stop().await;
+            tracing::info!("stopping: no new connections, requests under way are finished");
+            told.notify_one();
+        });
+        let patience = async {
+            stopping.notified().await;
+            tokio::select! {
+                () = tokio::time::sleep(PATIENCE) => {}
+                () = told_to_stop() => {}
+            }
+        };
+        tokio::select! {
+            outcome = serving => outcome.map_err(|error| CommandError::failure(format!("serving failed: {error}"))),
+            () = patience => {
+                tracing::warn!("stopped with connections still open");
+                Ok(())
+            }
+        }
     })
 }
+
+/// How long requests under way may take once the server was told to stop. Being told again ends it at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Ctrl-C, or SIGTERM where there are signals: then requests under way are finished first.
 async fn told_to_stop() {
@@ -57,5 +81,4 @@ async fn told_to_stop() {
         () = interrupt => {}
         () = terminate => {}
     }
-    tracing::info!("stopping: no new connections, requests under way are finished");
 }

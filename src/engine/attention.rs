@@ -11,9 +11,6 @@ use crate::explain::attention::{LayerAttention, layers};
 use crate::explain::{Cancellation, Subject};
 use crate::model::Keep;
 
-/// Attention weights that fit one response: about 50 MB of JSON.
-const MOST_WEIGHTS: usize = 5_000_000;
-
 /// Gives the attention maps of one text, with their statistics and rollout.
 ///
 /// # Errors
@@ -24,7 +21,7 @@ pub fn attention(
     cancellation: &Cancellation,
 ) -> Result<Answer, Failure> {
     let model = plan.model.as_ref();
-    let options = format!("layers={:?} heads={:?}", plan.layers, plan.heads);
+    let options = serde_json::json!({"layers": plan.layers, "heads": plan.heads}).to_string();
     let key = ResultKey::new(&ResultInputs {
         method: "attention",
         options: &options,
@@ -33,8 +30,8 @@ pub fn attention(
     let text = model.encode(sent.as_text(), plan.truncate)?;
     let tokens = text.tokens.len();
     let weights = plan.layers.len() * plan.heads.len() * tokens * tokens;
-    if weights > MOST_WEIGHTS {
-        return Err(Failure::TooLarge { numbers: weights, limit: MOST_WEIGHTS });
+    if weights > plan.most_weights {
+        return Err(Failure::TooLarge { numbers: weights, limit: plan.most_weights });
     }
     let subject = Subject::new(model, &text, Keep::Trace, cancellation.clone())?;
     let maps = layers(&subject.trace().attention, 0)?;

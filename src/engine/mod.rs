@@ -46,7 +46,7 @@ pub enum Failure {
         fault: OptionFault,
     },
     /// The answer would be larger than one response may be.
-    #[error("the answer would hold {numbers} numbers; at most {limit} fit one response")]
+    #[error("the answer would hold {numbers} numbers; at most {limit} are its share of one response")]
     TooLarge {
         /// Numbers in the answer.
         numbers: usize,
@@ -85,11 +85,11 @@ pub struct ModelSource {
 }
 
 impl Engine {
-    /// Loads and warms every model, and starts the workers.
+    /// Loads and warms every model.
     ///
     /// # Errors
     /// The first model that does not load.
-    pub fn start(sources: &[ModelSource], threads: usize) -> Result<Self, LoadError> {
+    pub fn start(sources: &[ModelSource], pool: Pool) -> Result<Self, LoadError> {
         let load = |source: &ModelSource| {
             let started = std::time::Instant::now();
             let model = Model::load(&source.id, &source.path)?;
@@ -102,7 +102,7 @@ impl Engine {
             Ok(Arc::new(model))
         };
         let models = sources.iter().map(load).collect::<Result<_, _>>()?;
-        Ok(Engine { models, pool: Pool::new(threads) })
+        Ok(Engine { models, pool })
     }
 
     /// The models, the default one first.

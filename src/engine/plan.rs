@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::explain::granularity::Granularity;
 use crate::explain::method::listed;
 use crate::explain::{Configured, registry};
+use crate::json_pointer::escaped;
 use crate::model::{Model, Prediction};
 
 /// A field of a request that is understood but not valid.
@@ -178,7 +179,7 @@ fn configure(
         return Err(Invalid::new(pointer(), format!("`{id}` is asked for twice"), "name each method once"));
     }
     method.configure(options, model).map_err(|fault| {
-        let option = fault.option.map(|option| format!("/{option}")).unwrap_or_default();
+        let option = fault.pointer();
         let defaults = method.default_options();
         Invalid::new(
             format!("/options/{id}{option}"),
@@ -210,11 +211,6 @@ fn resolve(target: &Target, model: &Model) -> Result<ResolvedTarget, Invalid> {
     }
 }
 
-/// A key as it stands in a JSON pointer (RFC 6901).
-pub fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}
-
 /// Everything about a prediction request but the text.
 pub struct PredictPlan {
     /// The model to ask.
@@ -229,10 +225,16 @@ pub struct AttentionPlan {
     pub(super) layers: Vec<usize>,
     pub(super) heads: Vec<usize>,
     pub(super) truncate: bool,
+    /// Most weights that one text may have.
+    pub(super) most_weights: usize,
 }
 
+/// Attention weights that fit one response: about 60 MB of JSON.
+const MOST_WEIGHTS: usize = 5_000_000;
+
 impl AttentionPlan {
-    /// Checks which layers and heads are wanted (all of them where none are named).
+    /// Checks which layers and heads are wanted (all of them where none are named). The `texts` of a
+    /// request share what one response may hold, to equal parts.
     ///
     /// # Errors
     /// An empty list, an index the model does not have, or one named twice.
@@ -241,11 +243,12 @@ impl AttentionPlan {
         layers: Option<Vec<usize>>,
         heads: Option<Vec<usize>>,
         truncate: bool,
+        texts: usize,
     ) -> Result<Self, Invalid> {
         let config = model.config();
         let layers = chosen("layers", layers, config.layers)?;
         let heads = chosen("heads", heads, config.heads)?;
-        Ok(AttentionPlan { layers, heads, truncate, model })
+        Ok(AttentionPlan { layers, heads, truncate, model, most_weights: MOST_WEIGHTS / texts.max(1) })
     }
 }
 

@@ -7,9 +7,11 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use super::output::Output;
 use super::subject::Subject;
+use crate::json_pointer;
 use crate::model::Model;
 
 /// Token scores for one target, before they are added up to words.
@@ -66,6 +68,11 @@ pub struct OptionFault {
 }
 
 impl OptionFault {
+    /// Where the option stands below the method's options, as a JSON pointer.
+    pub fn pointer(&self) -> String {
+        self.option.as_deref().map(|option| format!("/{}", json_pointer::escaped(option))).unwrap_or_default()
+    }
+
     /// A fault of one option.
     pub fn new(option: &str, detail: impl Into<String>) -> Self {
         OptionFault { option: Some(option.to_owned()), detail: detail.into() }
@@ -112,6 +119,11 @@ pub trait AttributionMethod: Send + Sync + 'static {
     const USES_TARGET: bool = true;
     /// Its options; `Default` gives the documented defaults, `Serialize` the canonical form.
     type Options: DeserializeOwned + Serialize + Default + Debug + Send + Sync;
+
+    /// Fills in defaults that depend on other options, so that equal meanings have equal forms.
+    fn completed(options: Self::Options) -> Self::Options {
+        options
+    }
 
     /// Checks options against each other and against the model.
     ///
@@ -223,7 +235,7 @@ impl<M: AttributionMethod> Method for Registered<M> {
     }
 
     fn default_options(&self) -> Value {
-        serde_json::to_value(M::Options::default()).unwrap_or(Value::Null)
+        serde_json::to_value(M::completed(M::Options::default())).unwrap_or(Value::Null)
     }
 
     fn configure(&self, options: Option<&Value>, model: &Model) -> Result<Box<dyn Configured>, OptionFault> {
@@ -236,16 +248,16 @@ impl<M: AttributionMethod> Method for Registered<M> {
             Some(value) => serde_path_to_error::deserialize(value).map_err(option_fault)?,
         };
         M::check(&options, model)?;
+        let options = M::completed(options);
         Ok(Box::new(ConfiguredMethod::<M> { options }))
     }
 }
 
 fn option_fault(error: serde_path_to_error::Error<serde_json::Error>) -> OptionFault {
-    let path = error.path().to_string();
-    let option = match path.as_str() {
-        "." | "?" => None,
-        path => Some(path.replace('.', "/")),
-    };
+    let option = error.path().iter().find_map(|segment| match segment {
+        Segment::Map { key } => Some(key.clone()),
+        _ => None,
+    });
     OptionFault { option, detail: error.into_inner().to_string() }
 }
 

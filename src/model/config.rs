@@ -29,8 +29,8 @@ pub struct ModelConfig {
     pub type_vocabulary_size: usize,
     /// The epsilon inside every layer normalisation.
     pub layer_norm_epsilon: f64,
-    /// The id of the padding token.
-    pub padding_id: u32,
+    /// The id of the padding token, where the file gives one.
+    pub padding_id: Option<u32>,
     /// Labels in the order of the logits.
     pub labels: Vec<String>,
     /// What the logits mean.
@@ -146,7 +146,7 @@ impl ModelConfig {
             positions: file.max_position_embeddings,
             type_vocabulary_size: file.type_vocab_size,
             layer_norm_epsilon: file.layer_norm_eps,
-            padding_id: file.pad_token_id.unwrap_or(0),
+            padding_id: file.pad_token_id,
             labels,
             problem,
         })

@@ -107,6 +107,11 @@ impl Model {
         let fault = |problem: String| LoadError::file(&self.directory, format!("does not run: {problem}"));
         let text = Text { first: "a first text to warm up with", second: None };
         let encoded = self.encode(text, true).map_err(|error| fault(format!("the warm-up text {error}")))?;
+        if !encoded.tokens[0].special {
+            return Err(fault(
+                "its tokenizer adds no special token in front, where the classifier reads".into(),
+            ));
+        }
         let run = || {
             let batch = self.encoder.batch(&encoded.ids, &encoded.type_ids)?;
             self.encoder.forward(&batch, Keep::Outputs)?.logits.flatten_all()?.to_vec1::<f32>()

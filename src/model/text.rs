@@ -181,7 +181,7 @@ impl EncodedText {
         for (segment, part) in parts.iter().enumerate() {
             let first_word = words.len();
             words.extend(words_of(part, segment, kept[segment], &mut tokens_made, first_word));
-            sentences.extend(sentences_of(part, segment, &words[first_word..], first_word));
+            sentences.extend(sentences_of(part, segment, kept[segment], &words[first_word..], first_word));
         }
         Ok(EncodedText {
             ids: encoding.get_ids().to_vec(),
@@ -215,7 +215,8 @@ fn tokens_of(encoding: &tokenizers::Encoding) -> Vec<Token> {
 /// The words of one text, each with its tokens; tells each token its word.
 ///
 /// Invisible segments are words only where a token begins in them, so that every token that is not
-/// special has a word and no word is a blank to the eye without need.
+/// special has a word and no word is a blank to the eye without need. What lies beyond `kept` was not
+/// seen by the model: later words are left out, and a word it cuts through ends there.
 fn words_of(part: &str, segment: usize, kept: usize, tokens: &mut [Token], first_word: usize) -> Vec<Word> {
     let characters: Vec<char> = part.chars().collect();
     let spans = words::words(part);
@@ -239,12 +240,12 @@ fn words_of(part: &str, segment: usize, kept: usize, tokens: &mut [Token], first
         for token in &held {
             tokens[*token].word = Some(first_word + words.len());
         }
-        words.push(Word { span, tokens: held, segment });
+        words.push(Word { span: span.cut_at(kept), tokens: held, segment });
     }
     words
 }
 
-fn sentences_of(part: &str, segment: usize, words: &[Word], first_word: usize) -> Vec<Sentence> {
+fn sentences_of(part: &str, segment: usize, kept: usize, words: &[Word], first_word: usize) -> Vec<Sentence> {
     let mut sentences: Vec<Sentence> = words::sentences(part)
         .into_iter()
         .map(|span| Sentence { span, words: Vec::new(), segment })
@@ -256,5 +257,6 @@ fn sentences_of(part: &str, segment: usize, words: &[Word], first_word: usize) -
         sentences[sentence].words.push(first_word + index);
     }
     sentences.retain(|sentence| !sentence.words.is_empty());
+    sentences.iter_mut().for_each(|sentence| sentence.span = sentence.span.clone().cut_at(kept));
     sentences
 }

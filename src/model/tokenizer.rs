@@ -1,10 +1,11 @@
 //! The tokenizer of a model directory: `tokenizer.json`, or `vocab.txt` with `tokenizer_config.json`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::BertNormalizer;
+use tokenizers::normalizers::{BertNormalizer, NormalizerWrapper};
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, Encoding, Tokenizer, TruncationParams};
@@ -25,7 +26,7 @@ pub struct TextTokenizer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpecialTokens {
     /// Padding: the default baseline.
-    pub padding: u32,
+    pub padding: Option<u32>,
     /// The mask, where the vocabulary has one.
     pub mask: Option<u32>,
 }
@@ -43,6 +44,9 @@ struct TokenizerConfig {
     pad_token: Option<SpecialToken>,
     cls_token: Option<SpecialToken>,
     mask_token: Option<SpecialToken>,
+    do_basic_tokenize: Option<bool>,
+    never_split: Option<Vec<String>>,
+    added_tokens_decoder: Option<BTreeMap<String, SpecialToken>>,
 }
 
 #[derive(Deserialize)]
@@ -84,8 +88,11 @@ impl TextTokenizer {
             let tokenizer = Tokenizer::from_bytes(&bytes)
                 .map_err(|error| LoadError::file(&json, format!("is not a tokenizer: {error}")))?;
             files.push((json.clone(), bytes));
+            let tokenizer = with_settings(tokenizer, &settings_given)
+                .map_err(|error| LoadError::file(&settings, error))?;
             (json, tokenizer)
         } else if vocabulary.exists() {
+            check_plain(directory, &settings, &settings_given)?;
             let bytes = read_file(&vocabulary)?;
             let tokenizer = bert_tokenizer(&vocabulary, &bytes, &settings_given)?;
             files.push((vocabulary.clone(), bytes));
@@ -97,7 +104,9 @@ impl TextTokenizer {
 
         let limit = limit(&settings_given, config);
         if limit < SMALLEST_LIMIT {
-            let problem = format!("the model's {limit} positions leave no room for text");
+            let problem = format!(
+                "a limit of {limit} tokens (max_position_embeddings, or the tokenizer's model_max_length) leaves no room for text"
+            );
             return Err(LoadError::file(&path, problem));
         }
         // A file may carry settings of its training run; text must never be cut or padded silently.
@@ -110,9 +119,7 @@ impl TextTokenizer {
             .map_err(fault)?;
 
         let special = SpecialTokens {
-            padding: whole
-                .token_to_id(content(&settings_given.pad_token, "[PAD]"))
-                .unwrap_or(config.padding_id),
+            padding: whole.token_to_id(content(&settings_given.pad_token, "[PAD]")).or(config.padding_id),
             mask: whole.token_to_id(content(&settings_given.mask_token, "[MASK]")),
         };
         Ok(TextTokenizer { whole, truncating, limit, special, files })
@@ -178,6 +185,59 @@ fn check_vocabulary(path: &Path, tokenizer: &Tokenizer, config: &ModelConfig) ->
         Some(_) => Ok(()),
         None => Err(LoadError::file(path, "has an empty vocabulary")),
     }
+}
+
+/// Where `tokenizer_config.json` contradicts the normaliser in `tokenizer.json`, it wins, as it does in
+/// transformers; what it leaves unsaid stays.
+fn with_settings(
+    mut tokenizer: Tokenizer,
+    settings: &TokenizerConfig,
+) -> Result<Tokenizer, tokenizers::Error> {
+    if let Some(NormalizerWrapper::BertNormalizer(normalizer)) = tokenizer.get_normalizer() {
+        let mut normalizer = *normalizer;
+        normalizer.lowercase = settings.do_lower_case.unwrap_or(normalizer.lowercase);
+        normalizer.strip_accents = settings.strip_accents.or(normalizer.strip_accents);
+        normalizer.handle_chinese_chars =
+            settings.tokenize_chinese_chars.unwrap_or(normalizer.handle_chinese_chars);
+        tokenizer.with_normalizer(Some(normalizer))?;
+    }
+    Ok(tokenizer)
+}
+
+/// Refuses settings of a `vocab.txt` that only its old Python tokenizer knows what to do with.
+fn check_plain(directory: &Path, path: &Path, settings: &TokenizerConfig) -> Result<(), LoadError> {
+    const REMEDY: &str = "save the tokenizer as tokenizer.json (save_pretrained of a fast tokenizer)";
+    let specials = [
+        content(&settings.unk_token, "[UNK]"),
+        content(&settings.sep_token, "[SEP]"),
+        content(&settings.pad_token, "[PAD]"),
+        content(&settings.cls_token, "[CLS]"),
+        content(&settings.mask_token, "[MASK]"),
+    ];
+    let added = settings.added_tokens_decoder.iter().flat_map(BTreeMap::values);
+    let mut added = added.map(|token| match token {
+        SpecialToken::Plain(content) | SpecialToken::Described { content } => content.as_str(),
+    });
+    let fault = |what: String| {
+        Err(LoadError::file(path, format!("{what}, which vocab.txt alone cannot follow; {REMEDY}")))
+    };
+    if let Some(token) = added.find(|token| !specials.contains(token)) {
+        return fault(format!("adds the token `{token}` (added_tokens_decoder)"));
+    }
+    if settings.do_basic_tokenize == Some(false) {
+        return fault("says do_basic_tokenize false".into());
+    }
+    if settings.never_split.as_ref().is_some_and(|words| !words.is_empty()) {
+        return fault("names words in never_split".into());
+    }
+    let added_tokens = directory.join("added_tokens.json");
+    if added_tokens.exists() {
+        return Err(LoadError::file(
+            &added_tokens,
+            format!("adds tokens, which vocab.txt alone cannot follow; {REMEDY}"),
+        ));
+    }
+    Ok(())
 }
 
 /// BERT's own tokenizer around a `vocab.txt`, as transformers builds it.

@@ -44,6 +44,15 @@ impl Span {
         !self.text.chars().all(is_invisible)
     }
 
+    /// The part of it before a code point.
+    pub fn cut_at(mut self, position: usize) -> Span {
+        if self.end > position {
+            self.text = self.text.chars().take(position.saturating_sub(self.start)).collect();
+            self.end = position.max(self.start);
+        }
+        self
+    }
+
     fn trimmed(self) -> Option<Span> {
         let without_left = self.text.trim_start();
         let start = self.end - without_left.chars().count();

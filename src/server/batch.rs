@@ -5,12 +5,17 @@ use std::future::Future;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream;
 
 use super::input::Input;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use crate::engine::{Failure, OwnedText};
+
+/// Texts of one batch that wait for workers at a time: enough to keep many cores busy, few enough that
+/// other requests come in between.
+const IN_FLIGHT: usize = 16;
 
 /// Answers a request: a single text with its answer, a batch with `{"results": […]}` in order, where a
 /// text that fails has `{"error": problem}` in its place.
@@ -25,19 +30,19 @@ where
             Err(failure) => Err(Problem::of_failure(failure, &pointers)),
         },
         Input::Batch(items) => {
-            let results = join_all(items.into_iter().map(|(text, pointers)| {
-                let pending = text.map(&work);
+            let pending = items.into_iter().map(|(text, pointers)| {
+                let work = &work;
                 async move {
-                    let outcome = match pending {
-                        Ok(pending) => {
-                            pending.await.map_err(|failure| Problem::of_failure(failure, &pointers))
+                    let outcome = match text {
+                        Ok(text) => {
+                            work(text).await.map_err(|failure| Problem::of_failure(failure, &pointers))
                         }
                         Err(problem) => Err(problem),
                     };
                     outcome.unwrap_or_else(|problem| item_error(problem.named(id)))
                 }
-            }))
-            .await;
+            });
+            let results: Vec<Vec<u8>> = stream::iter(pending).buffered(IN_FLIGHT).collect().await;
             let mut body = br#"{"results":["#.to_vec();
             for (index, result) in results.iter().enumerate() {
                 if index > 0 {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::json_body::shape_fault;
 use super::problem::Problem;
+use super::strict_value::StrictValue;
 use crate::engine::OwnedText;
 
 /// Most texts in one request.
@@ -42,7 +43,7 @@ impl Input {
     pub fn new(
         text: Option<String>,
         text_pair: Option<String>,
-        texts: Option<Vec<Value>>,
+        texts: Option<Vec<StrictValue>>,
     ) -> Result<Self, Problem> {
         match (text, texts) {
             (Some(text), None) => {
@@ -66,7 +67,15 @@ impl Input {
         }
     }
 
-    fn batch(texts: Vec<Value>) -> Result<Self, Problem> {
+    /// How many texts there are.
+    pub fn texts(&self) -> usize {
+        match self {
+            Input::Single(..) => 1,
+            Input::Batch(items) => items.len(),
+        }
+    }
+
+    fn batch(texts: Vec<StrictValue>) -> Result<Self, Problem> {
         let count = texts.len();
         if count == 0 || count > MOST_TEXTS {
             let detail = format!("`texts` has {count} items");
@@ -76,7 +85,7 @@ impl Input {
     }
 }
 
-fn item((index, value): (usize, Value)) -> (Result<OwnedText, Problem>, Pointers) {
+fn item((index, StrictValue(value)): (usize, StrictValue)) -> (Result<OwnedText, Problem>, Pointers) {
     let base = format!("/texts/{index}");
     match value {
         Value::String(text) => {

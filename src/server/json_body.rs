@@ -6,11 +6,10 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
-use serde_path_to_error::{Path, Segment};
 
 use super::AppState;
 use super::problem::Problem;
-use crate::engine::plan::escaped;
+use crate::json_pointer;
 
 /// A body of type `T`.
 pub struct JsonBody<T>(pub T);
@@ -57,13 +56,13 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn fault(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let pointer = pointer(error.path());
+    let pointer = json_pointer::of_path(error.path());
     let error = error.into_inner();
     match error.classify() {
         Category::Data => Problem::invalid(
             pointer,
             without_position(&error),
-            "send the field as the documentation of this path gives it",
+            "correct the field, or leave it out for its default",
         ),
         Category::Syntax | Category::Eof | Category::Io => Problem::malformed_json(&error),
     }
@@ -71,19 +70,9 @@ fn fault(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
 
 /// Shape faults of a value that was parsed already, below `base`.
 pub(super) fn shape_fault(base: &str, error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let pointer = format!("{base}{}", pointer(error.path()));
+    let pointer = format!("{base}{}", json_pointer::of_path(error.path()));
     let detail = without_position(&error.into_inner());
     Problem::invalid(pointer, detail, "send a string, or {\"text\": …, \"text_pair\": …}")
-}
-
-fn pointer(path: &Path) -> String {
-    path.iter()
-        .filter_map(|segment| match segment {
-            Segment::Seq { index } => Some(format!("/{index}")),
-            Segment::Map { key } | Segment::Enum { variant: key } => Some(format!("/{}", escaped(key))),
-            Segment::Unknown => None,
-        })
-        .collect()
 }
 
 /// serde_json ends its messages with the place in the body; the pointer says it better.

@@ -6,6 +6,7 @@ mod json_body;
 mod problem;
 mod request_id;
 pub mod routes;
+mod strict_value;
 
 use std::sync::Arc;
 

@@ -145,7 +145,7 @@ impl Problem {
         match failure {
             Failure::Text(error) => Problem::of_text(&error, pointers),
             Failure::Option { method, fault } => {
-                let option = fault.option.map(|option| format!("/{option}")).unwrap_or_default();
+                let option = fault.pointer();
                 Problem::invalid(
                     format!("/options/{method}{option}"),
                     fault.detail,

@@ -82,6 +82,8 @@ fn a_bad_argument_or_text_ends_with_a_message_and_a_code() {
         (vec!["explain", "x", "--target", "nobody"], 2, "nobody"),
         (vec!["explain", "x", "--model-id", "other"], 2, "other"),
         (vec!["explain", "x", "--options", "saliency={"], 2, "saliency"),
+        (vec!["explain", "x", "--options", "saliency={}", "--options", "saliency={}"], 2, "twice"),
+        (vec!["--threads", "1000000"], 2, "threads"),
         (vec!["explain"], 2, "TEXT"),
         (vec!["--listen", "everywhere"], 2, "everywhere"),
         (vec!["--listen", "0.0.0.0:0"], 2, "--insecure"),
@@ -123,6 +125,21 @@ fn models_lists_what_is_configured_in_a_file() {
     );
 }
 
+#[test]
+fn json_on_the_command_line_keeps_control_characters_of_the_text() {
+    let output = output(with_model("three-labels").args([
+        "explain",
+        "good\u{7f}film \u{1b}[1m",
+        "--json",
+        "--target",
+        "1",
+    ]));
+    let answer: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+    assert_eq!(answer["text"], "good\u{7f}film \u{1b}[1m");
+    assert_eq!(answer["explanations"][0]["target"]["index"], 1);
+}
+
 #[cfg(unix)]
 #[test]
 fn the_server_says_where_it_listens_and_stops_when_told_to() {
@@ -135,7 +152,13 @@ fn the_server_says_where_it_listens_and_stops_when_told_to() {
     let ready = reqwest::blocking::get(format!("{url}/readyz")).unwrap();
     assert_eq!(ready.status(), 200);
     drop(ready);
-    let told = Command::new("kill").arg(server.id().to_string()).status().unwrap();
-    assert!(told.success());
+    // A client in the middle of a request cannot keep the server from stopping.
+    let mut open = std::net::TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+    open.write_all(b"POST /explain HTTP/1.1\r\n").unwrap();
+    for _ in 0..2 {
+        let told = Command::new("kill").arg(server.id().to_string()).status().unwrap();
+        assert!(told.success());
+        lines.find(|line| line.contains("stopp")).expect("the server should say that it stops");
+    }
     assert!(server.wait().unwrap().success());
 }

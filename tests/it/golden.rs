@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::golden::{Case, Golden, assert_close, assert_tensor};
-use candle_core::{D, Tensor};
+use crate::support::golden::{BUNDLED, Case, Golden, assert_close, assert_tensor};
+use candle_core::Tensor;
 use explaind::explain::attention::rollout::rollout;
 use explaind::explain::attention::statistics::HeadStatistics;
 use explaind::explain::{Attribution, Cancellation, Subject, attention, registry};
@@ -30,6 +30,56 @@ fn batch(model: &Model, case: &Case) -> Batch {
 
 fn forward(model: &Model, case: &Case) -> Trace {
     model.encoder().forward(&batch(model, case), Keep::Gradients).expect("the forward pass should run")
+}
+
+/// The checks below look at what a case has a golden value for; this one says what it must have.
+#[test]
+fn no_golden_value_is_missing() {
+    for golden in Golden::all() {
+        let config = golden.model.config();
+        let tiny = golden.model.id() != BUNDLED;
+        assert_eq!(golden.cases.len(), if tiny { 3 } else { 22 });
+        assert_eq!(golden.cases.iter().filter(|case| case.interventions.is_object()).count(), 1);
+        for case in &golden.cases {
+            let mut names: Vec<String> = ["logits", "saliency_l2", "input_x_gradient", "ig50", "ig50_delta"]
+                .map(String::from)
+                .to_vec();
+            if case.full {
+                let others = [
+                    "pooled",
+                    "saliency_l1",
+                    "ig50_mask",
+                    "ig50_zero",
+                    "ig512",
+                    "rollout",
+                    "entropy",
+                    "entropy_sum",
+                    "quality",
+                    "special_mass",
+                    "grad.pooled_sum.word_embeddings",
+                ];
+                names.extend(others.map(String::from));
+                for class in 0..config.labels.len() {
+                    names.push(format!("grad.{class}.word_embeddings"));
+                    names.push(format!("grad.{class}.head_gates"));
+                    if tiny || class == case.predicted {
+                        names.extend((0..=config.layers).map(|l| format!("grad.{class}.hidden.{l}")));
+                        names.extend((0..config.layers).map(|l| format!("grad.{class}.attention.{l}")));
+                        let neurons = if tiny { (0..config.layers).collect() } else { vec![2, 4] };
+                        names.extend(neurons.into_iter().map(|l| format!("grad.{class}.neurons.{l}")));
+                    }
+                }
+            } else {
+                names.push("rollout_cls".into());
+            }
+            if case.interventions.is_object() {
+                names.push("grad.hidden_mid.word_embeddings".into());
+            }
+            for name in names {
+                assert!(case.get(&name).is_some(), "{} {} has no golden `{name}`", case.model, case.id);
+            }
+        }
+    }
 }
 
 #[test]
@@ -289,14 +339,25 @@ fn adaptive_integrated_gradients_keep_their_promise_against_512_nodes() {
                 assert!(convergence.delta.abs() <= convergence.tolerance);
                 assert_scores(case, name, &ours.scores, 0.03);
             } else {
-                assert_eq!(
-                    convergence.gradients, 129,
-                    "{} {}: the whole budget was spent",
-                    case.model, case.id
-                );
+                // Kinks of relu and random weights may need more than the budget; a trained model may not.
+                assert!(convergence.gradients > 64 && case.model != BUNDLED, "{} {}", case.model, case.id);
             }
         });
     });
+}
+
+#[test]
+fn adaptive_integrated_gradients_of_real_sentences_take_few_gradients_and_agree_with_captum() {
+    let golden = Golden::of(BUNDLED);
+    let mut gradients = 0;
+    for case in &golden.cases {
+        let ours = attribute(&golden.model, case, "integrated_gradients", json!({}));
+        let convergence = ours.convergence.expect("a path method reports convergence");
+        assert!(convergence.converged, "{}", case.text);
+        assert_scores(case, "ig50", &ours.scores, 0.05);
+        gradients += convergence.gradients;
+    }
+    assert!(gradients <= 25 * golden.cases.len(), "{gradients} for {} texts", golden.cases.len());
 }
 
 #[test]
@@ -346,7 +407,7 @@ fn the_hand_written_backward_agrees_with_automatic_differentiation() {
     });
 }
 
-/// Rows in random company, on one thread and on several: not one bit may differ.
+/// Texts in random company, on two threads at once: not one bit may differ.
 #[test]
 fn a_text_gets_the_same_bits_whatever_travels_with_it() {
     for golden in Golden::all() {
@@ -392,7 +453,7 @@ fn bits(encoder: &Encoder, batches: &[Batch]) -> Vec<Vec<u32>> {
                 gradients.head_gates[&0].get(sequence).unwrap(),
             ];
             tensors.extend(trace.attention.iter().map(|layer| layer[sequence].clone()));
-            tensors.extend(masked_lm.as_ref().map(|logits| of_rows(logits).max(D::Minus1).unwrap()));
+            tensors.extend(masked_lm.as_ref().map(|logits| of_rows(logits).narrow(1, 0, 250).unwrap()));
             let values = tensors.iter().flat_map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap());
             values.map(f32::to_bits).collect()
         })

@@ -84,7 +84,10 @@ fn scores_add_up_to_the_change_of_the_output() {
             (sum(&explanation["scores"]) + special - change - number("delta")).abs() < 1e-5,
             "{explanation}"
         );
-        assert_eq!(convergence["converged"], number("delta").abs() <= number("tolerance"), "{explanation}");
+        assert!(
+            convergence["converged"] == false || number("delta").abs() <= number("tolerance"),
+            "{explanation}"
+        );
         let logit =
             &answer["prediction"]["logits"][explanation["target"]["index"].as_u64().unwrap() as usize];
         assert!((number("target_output") - logit.as_f64().unwrap()).abs() < 1e-5);
@@ -125,6 +128,12 @@ fn equal_questions_have_one_id_and_different_ones_another() {
         "options": {"saliency": {"output": "logit", "norm": "l2"}}, "granularity": "word", "quality": "none",
         "truncate": false, "seed": 4, "texts": null});
     assert_eq!(id(spelt_out), plain, "defaults, and a seed that nothing reads, change nothing");
+    let adaptive = |options: Value| id(json!({"text": "fine", "options": {"integrated_gradients": options}}));
+    assert_eq!(
+        adaptive(json!({})),
+        adaptive(json!({"max_gradients": 129, "steps": null, "baseline": "pad"}))
+    );
+    assert_ne!(adaptive(json!({})), adaptive(json!({"max_gradients": 65})));
     for other in [
         json!({"text": "fine.", "methods": ["saliency"]}),
         json!({"text": "fine", "methods": ["input_x_gradient"]}),
@@ -322,6 +331,10 @@ fn an_attention_answer_too_large_to_send_is_refused_before_it_is_made() {
     let problem = server.problem("/v1/attention", json!({"text": text}), 422);
     assert_eq!(problem["type"], "urn:explaind:problem:answer-too-large");
     server.ok("/v1/attention", json!({"text": text, "layers": [0], "heads": [0, 1]}));
+    let batch = server.ok("/v1/attention", json!({"texts": vec![&text; 20], "layers": [0], "heads": [0, 1]}));
+    for result in batch["results"].as_array().unwrap() {
+        assert_eq!(result["error"]["status"], 422, "a batch shares what one response may hold");
+    }
 }
 
 #[test]
@@ -341,7 +354,7 @@ fn models_and_methods_describe_themselves() {
     assert_eq!((&first["id"], &first["default"]), (&json!("integrated_gradients"), &json!(true)));
     assert_eq!(
         first["options"],
-        json!({"steps": null, "max_gradients": null, "baseline": "pad", "output": "logit"})
+        json!({"steps": null, "max_gradients": 129, "baseline": "pad", "output": "logit"})
     );
 }
 

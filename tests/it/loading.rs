@@ -307,6 +307,52 @@ fn a_tokenizer_that_does_not_fit_the_model_is_refused() {
     }
 }
 
+#[test]
+fn tokenizer_settings_win_over_the_tokenizer_file_as_in_transformers() {
+    let directory = copy("three-labels");
+    let ids = |directory: &Path| {
+        load(directory).unwrap().encode(Text { first: "The FILM is good", second: None }, false).unwrap().ids
+    };
+    let lower = ids(directory.path());
+    let settings = directory.path().join("tokenizer_config.json");
+    fs::write(&settings, r#"{"do_lower_case": false}"#).unwrap();
+    let cased = ids(directory.path());
+    assert_ne!(cased, lower);
+    assert_eq!(cased[3], lower[3], "`is` is the same either way");
+    assert_ne!(cased[2], lower[2], "`FILM` is not");
+    fs::write(&settings, r#"{"model_max_length": 512}"#).unwrap();
+    assert_eq!(ids(directory.path()), lower);
+}
+
+#[test]
+fn settings_that_a_vocabulary_alone_cannot_follow_are_refused() {
+    for (settings, named) in [
+        (json!({"added_tokens_decoder": {"9": {"content": "xyzzy"}}}), "xyzzy"),
+        (json!({"do_basic_tokenize": false}), "do_basic_tokenize"),
+        (json!({"never_split": ["don't"]}), "never_split"),
+    ] {
+        let directory = copy("cased");
+        fs::write(directory.path().join("tokenizer_config.json"), settings.to_string()).unwrap();
+        let error = refusal(directory.path());
+        assert_eq!(error.file.file_name().unwrap(), "tokenizer_config.json");
+        assert!(error.problem.contains(named), "{error}");
+    }
+    let directory = copy("cased");
+    fs::write(directory.path().join("added_tokens.json"), r#"{"xyzzy": 9}"#).unwrap();
+    assert_eq!(refusal(directory.path()).file.file_name().unwrap(), "added_tokens.json");
+}
+
+#[test]
+fn a_tokenizer_that_puts_nothing_before_the_text_is_refused() {
+    let directory = copy("three-labels");
+    let path = directory.path().join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    tokenizer["post_processor"] = Value::Null;
+    fs::write(&path, tokenizer.to_string()).unwrap();
+    let error = refusal(directory.path());
+    assert!(error.problem.contains("special token"), "{error}");
+}
+
 /// A tokenizer file may carry the padding and cutting of its training run.
 #[test]
 fn text_is_never_padded_or_cut_by_settings_hidden_in_the_tokenizer() {

@@ -95,6 +95,17 @@ fn a_text_beyond_the_limit_is_refused_with_both_numbers_or_cut_where_it_says() {
 }
 
 #[test]
+fn a_word_that_the_limit_cuts_through_ends_where_the_model_stopped_reading() {
+    let limit = BUNDLED_MODEL.tokenizer().limit();
+    let text = format!("{}overacting again", "good ".repeat(limit - 3));
+    let cut = encode(&BUNDLED_MODEL, &text);
+    let last = cut.words.last().unwrap();
+    assert_eq!((last.span.text.as_str(), last.tokens.len()), ("over", 1));
+    assert_eq!(last.span.end, cut.truncated.unwrap().kept_to_character);
+    assert_eq!(cut.sentences.last().unwrap().span.end, last.span.end);
+}
+
+#[test]
 fn blank_and_invisible_texts_and_unknown_pairs_are_refused() {
     let refused = |first, second| TINY.encode(Text { first, second }, false).unwrap_err();
     assert_eq!(refused(" \n\t\u{3000}", None), EncodeError::Blank { segment: 0 });

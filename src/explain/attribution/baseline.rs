@@ -65,7 +65,7 @@ impl Baseline {
     /// Refuses a baseline that the model's vocabulary lacks.
     ///
     /// # Errors
-    /// `mask` where there is no mask token.
+    /// `mask` or `pad` where there is no such token.
     pub fn check(&self, model: &Model) -> Result<(), OptionFault> {
         match self {
             Baseline::Usual(UsualBaseline::Mask) if model.tokenizer().special().mask.is_none() => {
@@ -73,6 +73,11 @@ impl Baseline {
                     "the vocabulary of model `{}` has no mask token; use `pad` or `zero`",
                     model.id()
                 );
+                Err(OptionFault::new(OPTION, detail))
+            }
+            Baseline::Usual(UsualBaseline::Pad) if model.tokenizer().special().padding.is_none() => {
+                let detail =
+                    format!("the vocabulary of model `{}` has no padding token; use `zero`", model.id());
                 Err(OptionFault::new(OPTION, detail))
             }
             _ => Ok(()),
@@ -87,18 +92,15 @@ impl Baseline {
         let text = subject.text();
         let special = subject.model().tokenizer().special();
         let encoder = subject.model().encoder();
-        let with = |id: u32| -> Vec<u32> {
-            text.ids
-                .iter()
-                .zip(&text.tokens)
-                .map(|(own, token)| if token.special { *own } else { id })
-                .collect()
+        // A vocabulary without the token was refused by `check`.
+        let filled = |id: Option<u32>| -> Result<Tensor, ExplainError> {
+            let ids = text.ids.iter().zip(&text.tokens);
+            let ids = ids.map(|(own, token)| if token.special { *own } else { id.unwrap_or(*own) });
+            Ok(encoder.word_embeddings(&ids.collect::<Vec<u32>>())?)
         };
         let embeddings = match self {
-            Baseline::Usual(UsualBaseline::Pad) => encoder.word_embeddings(&with(special.padding))?,
-            Baseline::Usual(UsualBaseline::Mask) => {
-                encoder.word_embeddings(&with(special.mask.unwrap_or(special.padding)))?
-            }
+            Baseline::Usual(UsualBaseline::Pad) => filled(special.padding)?,
+            Baseline::Usual(UsualBaseline::Mask) => filled(special.mask)?,
             Baseline::Usual(UsualBaseline::Zero) => {
                 let kept: Vec<f32> =
                     text.tokens.iter().map(|token| f32::from(u8::from(token.special))).collect();
@@ -124,12 +126,17 @@ impl BaselineText {
             |text: &EncodedText| text.tokens.iter().map(|t| (t.special, t.segment)).collect::<Vec<_>>();
         match shape(&encoded) == shape(text) {
             true => Ok(encoded),
-            false => Err(format!(
-                "the baseline text must have as many tokens as the text it is a baseline for (in each text of a pair): \
-                 it has {}, the text {}",
-                encoded.tokens.len(),
-                text.tokens.len()
-            )),
+            false => {
+                let count = |text: &EncodedText, segment: usize| {
+                    text.tokens.iter().filter(|token| !token.special && token.segment == segment).count()
+                };
+                let counts = |text: &EncodedText| format!("{} and {}", count(text, 0), count(text, 1));
+                Err(format!(
+                    "the baseline must have as many tokens as the text and as its pair: it has {}, they have {}",
+                    counts(&encoded),
+                    counts(text)
+                ))
+            }
         }
     }
 }

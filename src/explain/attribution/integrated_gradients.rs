@@ -49,6 +49,12 @@ impl AttributionMethod for IntegratedGradients {
     const SOURCE: &'static str = "Sundararajan, Taly & Yan 2017, arXiv:1703.01365";
     type Options = Options;
 
+    fn completed(options: Options) -> Options {
+        let adaptive = options.steps.is_none();
+        let max_gradients = options.max_gradients.or(adaptive.then_some(DEFAULT_GRADIENTS));
+        Options { max_gradients, ..options }
+    }
+
     fn check(options: &Options, model: &Model) -> Result<(), OptionFault> {
         let within = |name: &str, value: Option<usize>, least: usize, most: usize| match value {
             Some(value) if !(least..=most).contains(&value) => {
@@ -143,6 +149,7 @@ fn fixed(
             baseline_output: baseline_outputs[slot],
             target_output: subject.output(output, *class),
             gradients: steps,
+            // One rule alone cannot tell; that the sum is right is what is known.
             settled: true,
         }
     };

@@ -6,7 +6,6 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::engine::AttentionPlan;
 use crate::server::AppState;
@@ -15,6 +14,7 @@ use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
 use crate::server::request_id::RequestId;
+use crate::server::strict_value::StrictValue;
 
 /// The body.
 #[derive(Debug, Deserialize)]
@@ -22,7 +22,7 @@ use crate::server::request_id::RequestId;
 pub struct AttentionBody {
     text: Option<String>,
     text_pair: Option<String>,
-    texts: Option<Vec<Value>>,
+    texts: Option<Vec<StrictValue>>,
     model: Option<String>,
     layers: Option<Vec<usize>>,
     heads: Option<Vec<usize>>,
@@ -36,8 +36,8 @@ pub async fn attention(
     JsonBody(body): JsonBody<AttentionBody>,
 ) -> Result<Response, Problem> {
     let model = state.engine.model(body.model.as_deref())?;
-    let plan =
-        Arc::new(AttentionPlan::new(model, body.layers, body.heads, body.truncate.unwrap_or_default())?);
     let input = Input::new(body.text, body.text_pair, body.texts)?;
+    let truncate = body.truncate.unwrap_or_default();
+    let plan = Arc::new(AttentionPlan::new(model, body.layers, body.heads, truncate, input.texts())?);
     answer(input, &id, |text| state.engine.attention(plan.clone(), text)).await
 }

@@ -7,7 +7,6 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use serde::de::{Deserialize, Deserializer, Visitor};
-use serde_json::{Map, Value};
 
 use crate::engine::plan::ExplainRequest;
 use crate::engine::{ExplainPlan, Target};
@@ -18,6 +17,7 @@ use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
 use crate::server::request_id::RequestId;
+use crate::server::strict_value::{StrictMap, StrictValue};
 
 /// The body: `{"text": "…"}` is a whole one.
 #[derive(Debug, serde::Deserialize)]
@@ -25,11 +25,11 @@ use crate::server::request_id::RequestId;
 pub struct ExplainBody {
     text: Option<String>,
     text_pair: Option<String>,
-    texts: Option<Vec<Value>>,
+    texts: Option<Vec<StrictValue>>,
     model: Option<String>,
     target: Option<TargetField>,
     methods: Option<Vec<String>>,
-    options: Option<Map<String, Value>>,
+    options: Option<StrictMap>,
     granularity: Option<Granularity>,
     quality: Option<Quality>,
     truncate: Option<bool>,
@@ -54,7 +54,7 @@ pub async fn explain(
     let request = ExplainRequest {
         target: body.target.map(|TargetField(target)| target).unwrap_or_default(),
         methods: body.methods,
-        options: body.options.unwrap_or_default(),
+        options: body.options.map(|StrictMap(options)| options).unwrap_or_default(),
         granularity: body.granularity.unwrap_or_default(),
         truncate: body.truncate.unwrap_or_default(),
         seed: body.seed.unwrap_or_default(),

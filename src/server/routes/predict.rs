@@ -6,7 +6,6 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::engine::PredictPlan;
 use crate::server::AppState;
@@ -15,6 +14,7 @@ use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
 use crate::server::request_id::RequestId;
+use crate::server::strict_value::StrictValue;
 
 /// The body.
 #[derive(Debug, Deserialize)]
@@ -22,7 +22,7 @@ use crate::server::request_id::RequestId;
 pub struct PredictBody {
     text: Option<String>,
     text_pair: Option<String>,
-    texts: Option<Vec<Value>>,
+    texts: Option<Vec<StrictValue>>,
     model: Option<String>,
     truncate: Option<bool>,
 }

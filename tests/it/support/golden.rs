@@ -23,6 +23,8 @@ pub struct Case {
     pub type_ids: Vec<u32>,
     pub special: Vec<bool>,
     pub predicted: usize,
+    /// Whether it has every kind of golden value.
+    pub full: bool,
     pub interventions: Value,
     tensors: HashMap<String, Tensor>,
 }
@@ -98,6 +100,7 @@ impl Case {
             type_ids: ids("token_type_ids"),
             special: described["special"].as_array().unwrap().iter().map(|s| s.as_u64() == Some(1)).collect(),
             predicted: described["predicted"].as_u64().unwrap() as usize,
+            full: described["full"].as_bool().unwrap(),
             interventions: described["interventions"].clone(),
             id,
             tensors,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use explaind::engine::{Engine, ModelSource};
+use explaind::engine::{Engine, ModelSource, Pool};
 use explaind::server::{AppState, Limits, router};
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::Value;
@@ -46,7 +46,8 @@ impl TestServer {
     fn start(threads: usize) -> Self {
         let ids = [BUNDLED, "three-labels", "multi-label", "regression", "pairs", "one-type-id"];
         let sources = ids.map(|id| ModelSource { id: id.into(), path: model_directory(id) });
-        let engine = Engine::start(&sources, threads).unwrap_or_else(|error| panic!("{error}"));
+        let engine =
+            Engine::start(&sources, Pool::new(threads).unwrap()).unwrap_or_else(|error| panic!("{error}"));
         let app = router(AppState { engine: Arc::new(engine), limits: Limits { body_bytes: BODY_LIMIT } });
         let (sender, address) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
