@@ -5,5 +5,6 @@ mod golden;
 mod http;
 mod http_refusals;
 mod loading;
+mod readme;
 mod support;
 mod text;
