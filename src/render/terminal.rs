@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Color, RgbColor, Style};
+use unicode_width::UnicodeWidthStr;
 
 use crate::engine::Answer;
 use crate::engine::answer::{ConvergenceView, Explanation, PredictionView};
@@ -168,11 +169,11 @@ fn bars(units: &[Unit<'_>], scores: &[f32]) -> String {
     ranked.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
     let shown = &ranked[..ranked.len().min(LISTED)];
     let label = |unit: &Unit<'_>| shortened(unit.text, 32);
-    let width = shown.iter().map(|(unit, _)| label(unit).chars().count()).max().unwrap_or(0);
+    let width = shown.iter().map(|(unit, _)| label(unit).width()).max().unwrap_or(0);
     let mut out = String::new();
     for (unit, score) in shown {
         let label = label(unit);
-        let gap = " ".repeat(width - label.chars().count());
+        let gap = " ".repeat(width - label.width());
         let length = if largest > 0.0 { (score.abs() / largest * BAR as f32).round() as usize } else { 0 };
         let style = foreground(*score);
         let _ = writeln!(out, "  {label}{gap}  {score:>+8.3}  {style}{}{style:#}", "█".repeat(length));

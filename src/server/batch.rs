@@ -13,9 +13,9 @@ use super::problem::Problem;
 use super::request_id::RequestId;
 use crate::engine::{Failure, OwnedText};
 
-/// Texts of one batch that wait for workers at a time: enough to keep many cores busy, few enough that
-/// other requests come in between.
-const IN_FLIGHT: usize = 16;
+/// Texts of one batch that wait for workers at a time: enough that no worker idles between two, few
+/// enough that other requests soon come in between.
+const IN_FLIGHT: usize = 4;
 
 /// Answers a request: a single text with its answer, a batch with `{"results": […]}` in order, where a
 /// text that fails has `{"error": problem}` in its place.

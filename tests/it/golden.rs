@@ -1,9 +1,9 @@
 //! The network against PyTorch, transformers and Captum: golden values made by
 //! `tools/make_fixtures.py`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::support::golden::{BUNDLED, Case, Golden, assert_close, assert_tensor};
+use crate::support::golden::{BUNDLED, Case, Golden, assert_close, assert_tensor, model_directory};
 use candle_core::Tensor;
 use explaind::explain::attention::rollout::rollout;
 use explaind::explain::attention::statistics::HeadStatistics;
@@ -120,6 +120,44 @@ fn masked_lm_logits_are_those_of_transformers() {
         );
     }
     assert!(seen >= 2, "a tiny model and the bundled one have masked-LM goldens");
+}
+
+/// candle-transformers' own BERT, which shares no code with ours: a third opinion, on every logit.
+#[test]
+fn masked_lm_logits_are_those_of_candle_transformers() {
+    use candle_transformers::models::bert::{BertForMaskedLM, Config};
+
+    let device = candle_core::Device::Cpu;
+    for name in ["three-labels", BUNDLED] {
+        let golden = Golden::of(name);
+        let directory = model_directory(name);
+        let stored = candle_core::safetensors::load(directory.join("model.safetensors"), &device).unwrap();
+        let mut tensors: HashMap<String, Tensor> = stored
+            .into_iter()
+            .map(|(name, tensor)| (name, tensor.to_dtype(candle_core::DType::F32).unwrap()))
+            .collect();
+        for (part, source) in
+            [("weight", "bert.embeddings.word_embeddings.weight"), ("bias", "cls.predictions.bias")]
+        {
+            let tied = tensors[source].clone();
+            tensors.insert(format!("cls.predictions.decoder.{part}"), tied);
+        }
+        let config: Config =
+            serde_json::from_slice(&std::fs::read(directory.join("config.json")).unwrap()).unwrap();
+        let weights = candle_nn::VarBuilder::from_tensors(tensors, candle_core::DType::F32, &device);
+        let theirs = BertForMaskedLM::load(weights, &config).unwrap();
+        for case in &golden.cases {
+            let row = |ids: &[u32]| Tensor::new(ids, &device).unwrap().unsqueeze(0).unwrap();
+            let expected = theirs.forward(&row(&case.ids), &row(&case.type_ids), None).unwrap();
+            let trace = forward(&golden.model, case);
+            let ours =
+                golden.model.encoder().masked_lm_logits(trace.hidden.last().unwrap()).unwrap().unwrap();
+            let numbers = |tensor: &Tensor| -> Vec<f64> {
+                tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
+            };
+            assert_close(&format!("{name} {}", case.id), &numbers(&ours), &numbers(&expected), 1e-4);
+        }
+    }
 }
 
 #[test]
