@@ -14,7 +14,11 @@ use explaind::model::{
 use serde_json::{Value, json};
 
 /// ‖a − b‖∞ ≤ this · ‖b‖∞, for every tensor.
-const TOLERANCE: f64 = 5e-5;
+const TOLERANCE: f64 = 2e-5;
+
+/// Logits near a decision boundary are small differences of large numbers: the same absolute error is
+/// a larger share of them.
+const LOGITS_TOLERANCE: f64 = 5e-5;
 
 fn every_case(check: impl Fn(&Model, &Case)) {
     for golden in Golden::all() {
@@ -86,7 +90,7 @@ fn no_golden_value_is_missing() {
 fn the_forward_pass_is_that_of_transformers() {
     every_case(|model, case| {
         let trace = forward(model, case);
-        assert_tensor(case, "logits", &trace.logits.flatten_all().unwrap(), TOLERANCE);
+        assert_tensor(case, "logits", &trace.logits.flatten_all().unwrap(), LOGITS_TOLERANCE);
         case.when("pooled", |name| {
             assert_tensor(case, name, &trace.pooled.flatten_all().unwrap(), TOLERANCE);
             for (l, hidden) in trace.hidden.iter().enumerate() {
@@ -252,7 +256,7 @@ fn interventions_change_logits_and_gradients_as_hooks_in_pytorch_do() {
                     case,
                     &format!("{name}.logits"),
                     &trace.logits.flatten_all().unwrap(),
-                    TOLERANCE,
+                    LOGITS_TOLERANCE,
                 );
                 let cotangent = Cotangent::logit(&trace, case.predicted).unwrap();
                 let gradients = encoder.backward(&trace, &cotangent, &Wanted::word_embeddings()).unwrap();
