@@ -58,7 +58,7 @@ pub enum HiddenEdit {
     Project(Tensor),
 }
 
-/// Where in one layer an intervention of a sequence acts, ready for the encoder.
+/// The changes to the network for one sequence, in the order they act.
 #[derive(Debug, Clone, Default)]
 pub struct Interventions(Vec<Intervention>);
 
