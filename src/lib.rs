@@ -9,11 +9,14 @@
 //! | [`config`] | one typed configuration: defaults, file, environment, flags |
 //! | [`server`] | HTTP: routes, errors, limits |
 //! | [`engine`] | warm models and worker threads; requests checked, answers put together |
-//! | [`cache`] | the identity of results |
+//! | [`cache`] | results by content: a tier in memory, a durable one behind it |
+//! | [`store`] | the database behind the durable tier |
 //! | [`explain`] | the methods: plain functions over a model |
 //! | [`model`] | the network: weights, tokenizer, words, forward and backward passes, operators |
 //! | [`render`] | explanations for the eye |
+//! | [`identity`] | keys of results, ids of responses |
 //! | [`json_pointer`] | the places that errors point at |
+//! | [`metrics`] | what is counted for Prometheus |
 //!
 //! Each room imports only those below it: `cli` and `server`, then `engine`, then `explain`, then
 //! `model`. Nothing points back up.
@@ -23,7 +26,10 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod explain;
+pub mod identity;
 pub mod json_pointer;
+pub mod metrics;
 pub mod model;
 pub mod render;
 pub mod server;
+pub mod store;

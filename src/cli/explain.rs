@@ -1,6 +1,7 @@
 //! `explaind explain "text"`: one explanation, in the terminal.
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -9,10 +10,10 @@ use serde_json::{Map, Value};
 use super::CommandError;
 use crate::config::Config;
 use crate::engine::plan::ExplainRequest;
-use crate::engine::{ExplainPlan, Failure, Invalid, OwnedText, Pool, Target, explain as work};
+use crate::engine::{Answer, ExplainPlan, Failure, Invalid, OwnedText, Pool, Question, Target, answer_alone};
 use crate::explain::granularity::Granularity;
 use crate::model::Model;
-use crate::render::terminal;
+use crate::render::{html, svg, terminal};
 
 #[derive(Args)]
 pub struct ExplainArguments {
@@ -45,6 +46,12 @@ pub struct ExplainArguments {
     /// Print the answer as the server would send it.
     #[arg(long)]
     json: bool,
+    /// Write the answer as a page that stands alone.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write the answer as a picture.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -71,19 +78,32 @@ pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), Comma
     };
     let plan = ExplainPlan::new(model, request).map_err(invalid)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(CommandError::failure)?;
-    let pool = Pool::new(config.threads).map_err(CommandError::failure)?;
-    let answer = runtime
-        .block_on(pool.run(move |cancellation| work::explain(&plan, text, cancellation)))
+    let pool = Pool::new(config.threads, Arc::default()).map_err(CommandError::failure)?;
+    let question = Question::Explain(plan);
+    let json = runtime
+        .block_on(pool.run(move |cancellation, _| answer_alone(&question, &text, cancellation)))
         .map_err(|failure| CommandError::failure(told(&failure)))?;
+    let answer: Answer = serde_json::from_slice(&json).map_err(CommandError::failure)?;
+    if let Some(path) = &arguments.html {
+        write(path, &html::answer(&answer))?;
+    }
+    if let Some(path) = &arguments.svg {
+        write(path, &svg::answer(&answer))?;
+    }
     if arguments.json {
-        let json = serde_json::to_string(&answer).map_err(CommandError::failure)?;
         // Past anstream, which would take control characters out of the text itself.
         let mut output = std::io::stdout().lock();
-        writeln!(output, "{json}").map_err(CommandError::failure)?;
-    } else {
+        let line = output.write_all(&json).and_then(|()| output.write_all(b"\n"));
+        line.map_err(CommandError::failure)?;
+    } else if arguments.html.is_none() && arguments.svg.is_none() {
         anstream::print!("{}", terminal::answer(&answer));
     }
     Ok(())
+}
+
+fn write(path: &Path, drawn: &str) -> Result<(), CommandError> {
+    std::fs::write(path, drawn)
+        .map_err(|error| CommandError::failure(format!("cannot write {}: {error}", path.display())))
 }
 
 fn load(config: &Config, id: Option<&str>) -> Result<Arc<Model>, CommandError> {

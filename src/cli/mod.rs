@@ -1,7 +1,10 @@
-//! The command line: `serve` (the default), `explain`, `models`.
+//! The command line: `serve` (the default), `explain`, `models`, `check-config`, `openapi`, `health`.
 
+mod check_config;
 mod explain;
+mod health;
 mod models;
+mod openapi;
 mod serve;
 
 use std::io::IsTerminal;
@@ -10,9 +13,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, LogFormat, ModelEntry, Overrides, parse_model};
+use crate::config::{Config, Loaded, LogFormat, ModelEntry, Overrides, parse_model};
 
 /// Why did the model say that? An HTTP server that explains BERT text classifiers.
 #[derive(Parser)]
@@ -40,6 +42,12 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Load the configured models and list them.
     Models,
+    /// Check the settings without loading a model, and print each with where it came from.
+    CheckConfig,
+    /// Print the description of the HTTP API (OpenAPI 3.1, JSON).
+    Openapi,
+    /// Ask the server that runs with these settings whether it is ready; ends 0 if it is.
+    Health,
 }
 
 #[derive(Args)]
@@ -60,6 +68,12 @@ struct Settings {
     /// Worker threads [default: one for each core].
     #[arg(long, global = true, value_name = "N")]
     threads: Option<usize>,
+    /// Directory of the embedded database [default: data].
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
+    /// Where results are kept: sqlite:PATH, or memory [default: explaind.db in the data directory].
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
     /// What to log: error, warn, info, debug, or tracing's filters [default: info].
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
@@ -95,31 +109,41 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
-    let settings = arguments.settings;
-    let overrides = Overrides {
-        listen: settings.listen,
-        insecure: settings.insecure.then_some(true),
-        threads: settings.threads,
-        log: settings.log,
-        models: (!settings.models.is_empty()).then_some(settings.models),
-    };
-    let named = std::env::var_os("EXPLAIND_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let file = settings.config.or(named);
-    let config = Config::load(file.as_deref(), &overrides).map_err(CommandError::usage)?;
+    let file = arguments.settings.config.clone();
+    let loaded = Loaded::gather(file.as_deref(), &overrides(arguments.settings));
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => {
+            let config = sound(loaded)?;
             start_log(&config)?;
             serve::serve(&config)
         }
-        Command::Explain(arguments) => explain::explain(&config, arguments),
-        Command::Models => models::models(&config),
+        Command::Explain(arguments) => explain::explain(&sound(loaded)?, arguments),
+        Command::Models => models::models(&sound(loaded)?),
+        Command::Openapi => openapi::openapi(),
+        Command::CheckConfig => check_config::check_config(loaded),
+        // What was changed since that server started is not its fault: the address is all that counts.
+        Command::Health => health::health(loaded.config.listen),
     }
 }
 
+fn overrides(settings: Settings) -> Overrides {
+    Overrides {
+        listen: settings.listen,
+        insecure: settings.insecure.then_some(true),
+        threads: settings.threads,
+        data_dir: settings.data_dir,
+        database_url: settings.database_url,
+        log: settings.log,
+        models: (!settings.models.is_empty()).then_some(settings.models),
+    }
+}
+
+fn sound(loaded: Loaded) -> Result<Config, CommandError> {
+    loaded.into_config().map_err(CommandError::usage)
+}
+
 fn start_log(config: &Config) -> Result<(), CommandError> {
-    let filter = EnvFilter::builder()
-        .parse(&config.log)
-        .map_err(|error| CommandError::usage(format!("log: `{}` is no filter: {error}", config.log)))?;
+    let filter = config.log_filter().map_err(CommandError::usage)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

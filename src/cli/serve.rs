@@ -1,84 +1,161 @@
-//! `explaind serve`: loads the models, then listens until it is told to stop.
+//! `explaind serve`: listens, loads the models, and answers until it is told to stop.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::CommandError;
-use crate::config::Config;
-use crate::engine::{Engine, Pool};
+use crate::cache::Cache;
+use crate::cache::durable::{Durable, DurableLimits};
+use crate::config::{Config, Database};
+use crate::engine::{Engine, ModelSource, Pool, load_models};
+use crate::metrics::Metrics;
 use crate::server::{AppState, Limits, router};
+use crate::store::sqlite::SqliteStore;
+
+const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
 pub fn serve(config: &Config) -> Result<(), CommandError> {
     config.check_exposure().map_err(CommandError::usage)?;
     let sources = config.model_sources().map_err(CommandError::usage)?;
+    let database = config.database().map_err(CommandError::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| CommandError::failure(format!("cannot start the runtime: {error}")))?;
-    let pool = Pool::new(config.threads)
-        .map_err(|error| CommandError::failure(format!("threads: cannot start the workers: {error}")))?;
-    // First the models, then the door: whoever can connect finds them ready.
-    let engine = Engine::start(&sources, pool).map_err(CommandError::failure)?;
     runtime.block_on(async {
+        let mut signals = StopSignals::listen()
+            .map_err(|error| CommandError::failure(format!("cannot listen to signals: {error}")))?;
+        let metrics = Arc::new(Metrics::default());
+        let limits = Limits {
+            body_bytes: config.max_body_bytes.as_usize(),
+            deadline: Duration::from_secs(config.deadline_seconds),
+        };
+        let state = AppState::starting(limits, metrics.clone());
+        // First the door: probes are answered, and everyone else is told to wait, while models load.
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|error| CommandError::failure(format!("cannot listen on {}: {error}", config.listen)))?;
         let address = listener.local_addr().map_err(CommandError::failure)?;
-        let app = router(AppState {
-            engine: Arc::new(engine),
-            limits: Limits { body_bytes: config.max_body_bytes },
-        });
+        let stop = Arc::new(Notify::new());
+        let mut serving = tokio::spawn(serve_until(listener, router(state.clone()), stop.clone()));
+        let engine = tokio::select! {
+            engine = start(config, sources, database, metrics) => engine?,
+            ended = &mut serving => return served(ended),
+            () = signals.next() => return Ok(()),
+        };
+        state.open(engine.clone());
         tracing::info!("explaind {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
-        let stopping = Arc::new(Notify::new());
-        let told = stopping.clone();
-        let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
-            told_to_stop().await;
-            tracing::info!("stopping: no new connections, requests under way are finished");
-            told.notify_one();
-        });
-        let patience = async {
-            stopping.notified().await;
-            tokio::select! {
-                () = tokio::time::sleep(PATIENCE) => {}
-                () = told_to_stop() => {}
+        let outcome = tokio::select! {
+            ended = &mut serving => served(ended),
+            () = signals.next() => {
+                tracing::info!("stopping: no new requests, those under way are finished");
+                state.close();
+                stop.notify_one();
+                drain(config, serving, &mut signals).await
             }
         };
-        tokio::select! {
-            outcome = serving => outcome.map_err(|error| CommandError::failure(format!("serving failed: {error}"))),
-            () = patience => {
-                tracing::warn!("stopped with connections still open");
-                Ok(())
-            }
-        }
+        engine.cache().close().await;
+        outcome
     })
 }
 
-/// How long requests under way may take once the server was told to stop. Being told again ends it at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Opens the database and loads the models.
+async fn start(
+    config: &Config,
+    sources: Vec<ModelSource>,
+    database: Database,
+    metrics: Arc<Metrics>,
+) -> Result<Arc<Engine>, CommandError> {
+    let age = (config.cache_days > 0).then(|| Duration::from_secs(config.cache_days * SECONDS_A_DAY));
+    let durable = match database {
+        Database::Memory => None,
+        Database::Sqlite(path) => {
+            let store = SqliteStore::open(&path).await.map_err(CommandError::failure)?;
+            tracing::info!(path = %store.path().display(), "results are kept in a database");
+            let limits = DurableLimits { bytes: config.cache_disk_bytes.bytes(), age };
+            Some(Durable::start(store, limits, metrics.clone()))
+        }
+    };
+    let cache = Cache::new(config.cache_memory_bytes.bytes(), age, durable, metrics.clone());
+    let pool = Pool::new(config.threads, metrics.clone())
+        .map_err(|error| CommandError::failure(format!("threads: cannot start the workers: {error}")))?;
+    let counting = metrics.clone();
+    let loading = tokio::task::spawn_blocking(move || load_models(&sources, &counting));
+    let models = loading
+        .await
+        .map_err(|error| CommandError::failure(format!("loading the models failed: {error}")))?
+        .map_err(CommandError::failure)?;
+    Ok(Arc::new(Engine::new(models, pool, cache, config.max_queued, metrics)))
+}
 
-/// Ctrl-C, or SIGTERM where there are signals: then requests under way are finished first.
-async fn told_to_stop() {
-    let interrupt = async {
+type Serving = JoinHandle<std::io::Result<()>>;
+
+async fn serve_until(listener: TcpListener, app: Router, stop: Arc<Notify>) -> std::io::Result<()> {
+    axum::serve(listener, app).with_graceful_shutdown(async move { stop.notified().await }).await
+}
+
+fn served(ended: Result<std::io::Result<()>, JoinError>) -> Result<(), CommandError> {
+    let failed = |error: &dyn Display| CommandError::failure(format!("serving failed: {error}"));
+    ended.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+}
+
+/// Finishes what is under way, for as long as is allowed or until being told to stop again.
+async fn drain(config: &Config, serving: Serving, signals: &mut StopSignals) -> Result<(), CommandError> {
+    tokio::select! {
+        ended = serving => served(ended),
+        () = tokio::time::sleep(Duration::from_secs(config.drain_seconds)) => {
+            tracing::warn!("stopped with requests still under way");
+            Ok(())
+        }
+        () = signals.next() => {
+            tracing::warn!("stopped at once, with requests still under way");
+            Ok(())
+        }
+    }
+}
+
+/// Ctrl-C, or SIGTERM where there are signals. Listened to from the start: a signal that comes between two
+/// waits is not lost.
+struct StopSignals {
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    #[cfg(unix)]
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(StopSignals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> std::io::Result<Self> {
+        Ok(StopSignals {})
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
     }
 }

@@ -1,41 +1,36 @@
 //! The attention maps of one text.
 
-use super::answer::{Answer, AttentionView};
-use super::explain::key_inputs;
+use super::Failure;
+use super::answer::AttentionView;
 use super::plan::AttentionPlan;
-use super::{Failure, OwnedText};
-use crate::cache::key::{ResponseId, ResultInputs, ResultKey};
+use crate::explain::Subject;
 use crate::explain::attention::rollout::rollout;
 use crate::explain::attention::statistics::HeadStatistics;
 use crate::explain::attention::{LayerAttention, layers};
-use crate::explain::{Cancellation, Subject};
-use crate::model::Keep;
 
-/// Gives the attention maps of one text, with their statistics and rollout.
+/// Attention weights that fit one answer: about 60 MB of JSON.
+const MOST_WEIGHTS: usize = 5_000_000;
+
+/// Refuses an answer that would be too large before it is computed.
 ///
 /// # Errors
-/// See [`Failure`]; more weights than one response may hold are [`Failure::TooLarge`].
-pub fn attention(
-    plan: &AttentionPlan,
-    sent: OwnedText,
-    cancellation: &Cancellation,
-) -> Result<Answer, Failure> {
-    let model = plan.model.as_ref();
-    let options = serde_json::json!({"layers": plan.layers, "heads": plan.heads}).to_string();
-    let key = ResultKey::new(&ResultInputs {
-        method: "attention",
-        options: &options,
-        ..key_inputs(model, &sent, plan.truncate)
-    });
-    let text = model.encode(sent.as_text(), plan.truncate)?;
-    let tokens = text.tokens.len();
+/// [`Failure::TooLarge`].
+pub fn check_size(plan: &AttentionPlan, tokens: usize) -> Result<(), Failure> {
     let weights = plan.layers.len() * plan.heads.len() * tokens * tokens;
-    if weights > plan.most_weights {
-        return Err(Failure::TooLarge { numbers: weights, limit: plan.most_weights });
+    match weights > MOST_WEIGHTS {
+        true => Err(Failure::TooLarge { amount: weights, limit: MOST_WEIGHTS, unit: "weights" }),
+        false => Ok(()),
     }
-    let subject = Subject::new(model, &text, Keep::Trace, cancellation.clone())?;
+}
+
+/// The maps that the plan names, with their statistics, and the rollout over all of them. The subject
+/// must have been traced.
+///
+/// # Errors
+/// See [`Failure`].
+pub fn view(plan: &AttentionPlan, subject: &Subject<'_>) -> Result<AttentionView, Failure> {
     let maps = layers(&subject.trace().attention, 0)?;
-    let special: Vec<bool> = text.tokens.iter().map(|token| token.special).collect();
+    let special: Vec<bool> = subject.text().tokens.iter().map(|token| token.special).collect();
     let shown = |layer: &LayerAttention| -> Vec<_> {
         plan.heads.iter().map(|head| layer.heads[*head].clone()).collect()
     };
@@ -43,15 +38,11 @@ pub fn attention(
         plan.heads.iter().map(|head| HeadStatistics::new(&layer.heads[*head], &special)).collect()
     };
     let single = |row: &Vec<f64>| row.iter().map(|weight| *weight as f32).collect();
-    let view = AttentionView {
+    Ok(AttentionView {
         layers: plan.layers.clone(),
         heads: plan.heads.clone(),
         weights: plan.layers.iter().map(|layer| shown(&maps[*layer])).collect(),
         statistics: plan.layers.iter().map(|layer| counted(&maps[*layer])).collect(),
         rollout: rollout(&maps).iter().map(single).collect(),
-    };
-    let id = ResponseId::new("attention", &[key]);
-    let mut answer = Answer::new(id.to_string(), model, sent, &text, subject.prediction());
-    answer.attention = Some(view);
-    Ok(answer)
+    })
 }

@@ -1,38 +1,50 @@
-//! Warm models and the threads that run them: turns asynchronous requests into synchronous work.
-//! Knows nothing of HTTP.
+//! Warm models, the threads that run them and the cache of what they said: turns asynchronous requests
+//! into synchronous work, at most once each. Knows nothing of HTTP.
+//!
+//! A question about a text goes: keys → memory → durable tier → a flight that others may be on already →
+//! a place in the house → a worker → commit → answer.
 
+mod admission;
 pub mod answer;
-pub mod attention;
-pub mod explain;
+mod attention;
+mod body;
+mod flight;
+mod parts;
 pub mod plan;
 mod pool;
+mod question;
+mod visit;
 
 use std::sync::Arc;
 
 pub use answer::Answer;
 pub use plan::{AttentionPlan, ExplainPlan, Invalid, PredictPlan, Target};
-pub use pool::Pool;
+pub use pool::{Pool, panic_message};
+pub use question::{OwnedText, Question};
+pub use visit::{Told, Visit};
 
-use crate::explain::{ExplainError, OptionFault};
+use crate::cache::Cache;
+use crate::cache::memory::Record;
+use crate::explain::{Cancellation, ExplainError, OptionFault};
+use crate::identity::{ResponseId, ResultKey};
+use crate::metrics::Metrics;
 use crate::model::{EncodeError, LoadError, Model};
+use admission::Admission;
+use flight::Flights;
+use visit::Landed;
 
-/// The models a process serves, and its worker threads.
+/// The models a process serves, its worker threads, and its cache.
 pub struct Engine {
     models: Vec<Arc<Model>>,
     pool: Pool,
-}
-
-/// A text to explain, owned so that it can travel to a worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnedText {
-    /// The text, or the first of a pair.
-    pub text: String,
-    /// The second text of a pair.
-    pub text_pair: Option<String>,
+    cache: Cache,
+    flights: Arc<Flights<ResultKey, Result<Landed, Failure>>>,
+    admission: Admission,
+    metrics: Arc<Metrics>,
 }
 
 /// Why there is no answer for a text.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
     /// The text does not suit the model.
     #[error(transparent)]
@@ -46,16 +58,29 @@ pub enum Failure {
         fault: OptionFault,
     },
     /// The answer would be larger than one response may be.
-    #[error("the answer would hold {numbers} numbers; at most {limit} are its share of one response")]
+    #[error("the answer would take {amount} {unit}; one response may hold {limit}")]
     TooLarge {
-        /// Numbers in the answer.
-        numbers: usize,
+        /// How large it would be.
+        amount: usize,
         /// The most allowed.
         limit: usize,
+        /// What is counted.
+        unit: &'static str,
     },
     /// The model gives numbers that are not finite for this text.
     #[error("the model's output is not finite for this text")]
     NotFinite,
+    /// There are as many requests in the house as may be.
+    #[error("{most} requests are being worked on, and no more are taken in")]
+    Overloaded {
+        /// How many that is.
+        most: usize,
+        /// When to come again.
+        retry_after: std::time::Duration,
+    },
+    /// The request's time is over.
+    #[error("the answer was not ready in time")]
+    Deadline,
     /// Nobody waits for it any more.
     #[error("called off")]
     Cancelled,
@@ -84,30 +109,53 @@ pub struct ModelSource {
     pub path: std::path::PathBuf,
 }
 
+/// Loads and warms models, the default one first.
+///
+/// # Errors
+/// The first model that does not load.
+pub fn load_models(sources: &[ModelSource], metrics: &Metrics) -> Result<Vec<Arc<Model>>, LoadError> {
+    let load = |source: &ModelSource| {
+        let started = std::time::Instant::now();
+        let model = Model::load(&source.id, &source.path)?;
+        metrics.set_model_bytes(model.id(), model.weight_bytes() as u64);
+        tracing::info!(
+            model = model.id(),
+            fingerprint = &model.fingerprint()[..12],
+            milliseconds = started.elapsed().as_millis() as u64,
+            "model loaded and warm"
+        );
+        Ok(Arc::new(model))
+    };
+    sources.iter().map(load).collect()
+}
+
 impl Engine {
-    /// Loads and warms every model.
-    ///
-    /// # Errors
-    /// The first model that does not load.
-    pub fn start(sources: &[ModelSource], pool: Pool) -> Result<Self, LoadError> {
-        let load = |source: &ModelSource| {
-            let started = std::time::Instant::now();
-            let model = Model::load(&source.id, &source.path)?;
-            tracing::info!(
-                model = model.id(),
-                fingerprint = &model.fingerprint()[..12],
-                milliseconds = started.elapsed().as_millis() as u64,
-                "model loaded and warm"
-            );
-            Ok(Arc::new(model))
-        };
-        let models = sources.iter().map(load).collect::<Result<_, _>>()?;
-        Ok(Engine { models, pool })
+    /// An engine over warm models, which lets in `most_requests` at a time.
+    pub fn new(
+        models: Vec<Arc<Model>>,
+        pool: Pool,
+        cache: Cache,
+        most_requests: usize,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Engine {
+            models,
+            pool,
+            cache,
+            flights: Arc::default(),
+            admission: Admission::new(most_requests),
+            metrics,
+        }
     }
 
     /// The models, the default one first.
     pub fn models(&self) -> &[Arc<Model>] {
         &self.models
+    }
+
+    /// The cache.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// The model of an id, or the first one.
@@ -121,33 +169,35 @@ impl Engine {
         };
         found.cloned().ok_or_else(|| Invalid::unknown_model(id.unwrap_or_default(), &self.models))
     }
-
-    /// Explains a text on a worker thread; the answer comes as JSON.
-    ///
-    /// # Errors
-    /// See [`Failure`]; a panic in a method is a [`Failure::Internal`] of this text alone.
-    pub async fn explain(&self, plan: Arc<ExplainPlan>, text: OwnedText) -> Result<Vec<u8>, Failure> {
-        self.pool.run(move |cancellation| to_json(explain::explain(&plan, text, cancellation)?)).await
-    }
-
-    /// Classifies a text on a worker thread; the answer comes as JSON.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn predict(&self, plan: Arc<PredictPlan>, text: OwnedText) -> Result<Vec<u8>, Failure> {
-        self.pool.run(move |cancellation| to_json(explain::predict(&plan, text, cancellation)?)).await
-    }
-
-    /// Gives the attention maps of a text, on a worker thread; the answer comes as JSON.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn attention(&self, plan: Arc<AttentionPlan>, text: OwnedText) -> Result<Vec<u8>, Failure> {
-        self.pool.run(move |cancellation| to_json(attention::attention(&plan, text, cancellation)?)).await
-    }
 }
 
-/// Large answers take long to write out, so that is the workers' work too.
-fn to_json(answer: Answer) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(&answer).map_err(|error| Failure::Internal(error.to_string()))
+/// Answers one question about one text, here and now, without a cache: as JSON.
+///
+/// # Errors
+/// See [`Failure`].
+pub fn answer_alone(
+    question: &Question,
+    text: &OwnedText,
+    cancellation: &Cancellation,
+) -> Result<Vec<u8>, Failure> {
+    let recipe = question.recipe(text);
+    let mut results = std::collections::HashMap::new();
+    question.compute(text, &recipe.keys, cancellation, &mut |computed| {
+        results.insert(computed.key, computed.outcome);
+    });
+    let lost = || Failure::Internal("a part of the answer was not computed".into());
+    let made = recipe
+        .keys
+        .iter()
+        .map(|key| results.remove(key).unwrap_or_else(|| Err(lost())))
+        .collect::<Result<Vec<_>, _>>()?;
+    let parts: Vec<_> =
+        made.iter().map(|made| body::Part { body: &made.body, warnings: &made.warnings }).collect();
+    Ok(body::put_together(recipe.id(), recipe.shape, &parts))
+}
+
+fn put_together(id: ResponseId, recipe: &crate::identity::Recipe, records: &[Arc<Record>]) -> Vec<u8> {
+    let parts: Vec<_> =
+        records.iter().map(|record| body::Part { body: &record.body, warnings: &record.warnings }).collect();
+    body::put_together(id, recipe.shape, &parts)
 }

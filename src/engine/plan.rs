@@ -225,16 +225,10 @@ pub struct AttentionPlan {
     pub(super) layers: Vec<usize>,
     pub(super) heads: Vec<usize>,
     pub(super) truncate: bool,
-    /// Most weights that one text may have.
-    pub(super) most_weights: usize,
 }
 
-/// Attention weights that fit one response: about 60 MB of JSON.
-const MOST_WEIGHTS: usize = 5_000_000;
-
 impl AttentionPlan {
-    /// Checks which layers and heads are wanted (all of them where none are named). The `texts` of a
-    /// request share what one response may hold, to equal parts.
+    /// Checks which layers and heads are wanted: all of them where none are named.
     ///
     /// # Errors
     /// An empty list, an index the model does not have, or one named twice.
@@ -243,12 +237,11 @@ impl AttentionPlan {
         layers: Option<Vec<usize>>,
         heads: Option<Vec<usize>>,
         truncate: bool,
-        texts: usize,
     ) -> Result<Self, Invalid> {
         let config = model.config();
         let layers = chosen("layers", layers, config.layers)?;
         let heads = chosen("heads", heads, config.heads)?;
-        Ok(AttentionPlan { layers, heads, truncate, model, most_weights: MOST_WEIGHTS / texts.max(1) })
+        Ok(AttentionPlan { layers, heads, truncate, model })
     }
 }
 

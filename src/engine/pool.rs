@@ -1,33 +1,84 @@
 //! The worker threads, and the bridge to them from asynchronous code.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rayon::ThreadPoolBuildError;
 use tokio::sync::oneshot;
 
 use super::Failure;
 use crate::explain::Cancellation;
+use crate::metrics::{Metrics, Phase};
 
 /// A fixed number of threads for all computation.
 ///
-/// Requests wait in one queue, first come, first served, and as many are under way as there are
-/// workers. A request splits itself over all workers, so one alone uses all of them. The queue is not
+/// Work waits in one queue, first come, first served, and as much is under way as there are workers. A
+/// piece of work splits itself over all workers, so one alone uses all of them. The queue is not
 /// rayon's own: a rayon worker that waits for its parts takes up other queued work *on top of its
 /// stack*, which must not be able to grow with the queue.
 pub struct Pool {
-    queue: Sender<Job>,
+    shared: Arc<Shared>,
+    threads: usize,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+struct Shared {
+    queue: Mutex<Queue>,
+    more: Condvar,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    next_number: u64,
+    closed: bool,
+}
+
+struct Job {
+    number: u64,
+    queued_at: Instant,
+    work: Box<dyn FnOnce(Duration) + Send>,
+}
 
 /// Calls work off when the one who waits for it goes away.
-struct CancelOnDrop(Cancellation);
+struct CallOffOnDrop {
+    shared: Arc<Shared>,
+    number: u64,
+    cancellation: Cancellation,
+}
 
-impl Drop for CancelOnDrop {
+impl Drop for CallOffOnDrop {
     fn drop(&mut self) {
-        self.0.cancel();
+        self.cancellation.cancel();
+        let mut queue = self.shared.queue();
+        if let Some(place) = queue.jobs.iter().position(|job| job.number == self.number) {
+            let job = queue.jobs.remove(place);
+            drop(queue);
+            self.shared.metrics.work_dequeued(job.map(|job| job.queued_at.elapsed()).unwrap_or_default());
+            self.shared.metrics.called_off(Phase::Queued);
+        }
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job, once there is one; none when the pool is gone.
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.queue();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 }
 
@@ -36,7 +87,7 @@ impl Pool {
     ///
     /// # Errors
     /// The operating system gives no threads.
-    pub fn new(threads: usize) -> Result<Self, ThreadPoolBuildError> {
+    pub fn new(threads: usize, metrics: Arc<Metrics>) -> Result<Self, ThreadPoolBuildError> {
         // rayon's own default listens to a variable that main sets for candle.
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if threads == 0 { cores() } else { threads };
@@ -45,54 +96,75 @@ impl Pool {
             .thread_name(|index| format!("explain-{index}"))
             .build()?;
         let workers = Arc::new(workers);
-        let (queue, waiting) = channel::<Job>();
-        let waiting = Arc::new(Mutex::new(waiting));
+        let shared = Arc::new(Shared { queue: Mutex::default(), more: Condvar::new(), metrics });
         for _ in 0..threads {
-            let (waiting, workers) = (waiting.clone(), workers.clone());
+            let (shared, workers) = (shared.clone(), workers.clone());
             std::thread::spawn(move || {
-                while let Some(job) = next(&waiting) {
-                    workers.install(job);
+                while let Some(job) = shared.next() {
+                    let waited = job.queued_at.elapsed();
+                    shared.metrics.work_dequeued(waited);
+                    workers.install(|| (job.work)(waited));
                 }
             });
         }
-        Ok(Pool { queue })
+        Ok(Pool { shared, threads })
     }
 
-    /// Runs work on a worker and waits for it without blocking the caller's thread. Dropping the
-    /// future calls the work off.
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs work on a worker and waits for it without blocking the caller's thread. The work is told
+    /// how long it waited. Dropping the future calls the work off.
     ///
     /// # Errors
     /// The work's own, or [`Failure::Internal`] if it panicked.
     pub async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Cancellation) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&Cancellation, Duration) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (sender, receiver) = oneshot::channel();
         let cancellation = Cancellation::new();
-        let guard = CancelOnDrop(cancellation.clone());
-        let job = move || {
-            let outcome = catch_unwind(AssertUnwindSafe(|| match cancellation.check() {
-                Ok(()) => work(&cancellation),
-                Err(called_off) => Err(called_off.into()),
-            }));
-            let outcome = outcome.unwrap_or_else(|panic| Err(Failure::Internal(panic_message(&panic))));
+        let metrics = self.shared.metrics.clone();
+        let told = cancellation.clone();
+        let number = self.push(Box::new(move |waited| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(&told, waited)));
+            let outcome = outcome.unwrap_or_else(|panic| {
+                metrics.panicked();
+                Err(Failure::Internal(panic_message(&panic)))
+            });
+            if matches!(outcome, Err(Failure::Cancelled)) {
+                metrics.called_off(Phase::Running);
+            }
             // Nobody there to receive it means that it was called off.
             let _ = sender.send(outcome);
-        };
-        let gone = |_| Failure::Internal("the workers are gone".into());
-        self.queue.send(Box::new(job)).map_err(gone)?;
-        let outcome = receiver.await.unwrap_or_else(|_| Err(Failure::Internal("a worker went away".into())));
-        drop(guard);
-        outcome
+        }));
+        let _guard = CallOffOnDrop { shared: self.shared.clone(), number, cancellation };
+        receiver.await.unwrap_or_else(|_| Err(Failure::Internal("a worker went away".into())))
+    }
+
+    fn push(&self, work: Box<dyn FnOnce(Duration) + Send>) -> u64 {
+        let mut queue = self.shared.queue();
+        let number = queue.next_number;
+        queue.next_number += 1;
+        queue.jobs.push_back(Job { number, queued_at: Instant::now(), work });
+        drop(queue);
+        self.shared.metrics.work_queued();
+        self.shared.more.notify_one();
+        number
     }
 }
 
-/// The next job, once there is one; none when the pool is gone.
-fn next(waiting: &Mutex<Receiver<Job>>) -> Option<Job> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.queue().closed = true;
+        self.shared.more.notify_all();
+    }
 }
 
-fn panic_message(panic: &Box<dyn std::any::Any + Send>) -> String {
+/// What a panic said.
+pub fn panic_message(panic: &Box<dyn std::any::Any + Send>) -> String {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panicked: {}", text.unwrap_or("no message"))
@@ -102,34 +174,67 @@ fn panic_message(panic: &Box<dyn std::any::Any + Send>) -> String {
 mod tests {
     use super::*;
 
+    fn pool(threads: usize) -> Pool {
+        Pool::new(threads, Arc::default()).unwrap()
+    }
+
+    fn figure(pool: &Pool, line: &str) -> Option<String> {
+        let text = pool.shared.metrics.encode().unwrap();
+        text.lines().find_map(|found| found.strip_prefix(line)).map(|value| value.trim().to_owned())
+    }
+
     #[tokio::test]
     async fn a_panic_fails_its_own_work_and_the_worker_lives_on() {
-        let pool = Pool::new(1).unwrap();
-        let failed = pool.run(|_| -> Result<(), Failure> { panic!("out of luck") }).await;
+        let pool = pool(1);
+        let failed = pool.run(|_, _| -> Result<(), Failure> { panic!("out of luck") }).await;
         assert!(matches!(failed, Err(Failure::Internal(message)) if message.contains("out of luck")));
-        assert_eq!(pool.run(|_| Ok(7)).await.ok(), Some(7));
+        assert_eq!(pool.run(|_, _| Ok(7)).await.ok(), Some(7));
+        assert_eq!(figure(&pool, "explaind_panics_total").as_deref(), Some("1"));
     }
 
     #[tokio::test]
     async fn work_whose_caller_has_gone_is_called_off() {
-        let pool = Pool::new(1).unwrap();
+        let pool = pool(1);
         let (seen, called_off) = std::sync::mpsc::channel();
-        let work = pool.run(move |cancellation: &Cancellation| {
+        let work = pool.run(move |cancellation: &Cancellation, _| -> Result<(), Failure> {
             while cancellation.check().is_ok() {
                 std::thread::yield_now();
             }
-            seen.send(()).map_err(|error| Failure::Internal(error.to_string()))
+            seen.send(()).map_err(|error| Failure::Internal(error.to_string()))?;
+            Err(Failure::Cancelled)
         });
-        let waiting = tokio::time::timeout(std::time::Duration::from_millis(50), work).await;
+        let waiting = tokio::time::timeout(Duration::from_millis(50), work).await;
         assert!(waiting.is_err(), "the work goes on until its caller goes");
-        called_off.recv_timeout(std::time::Duration::from_secs(30)).expect("the work should have seen it");
+        called_off.recv_timeout(Duration::from_secs(30)).expect("the work should have seen it");
+        assert_eq!(pool.run(|_, _| Ok(7)).await.ok(), Some(7));
+        assert_eq!(figure(&pool, "explaind_called_off_total{phase=\"running\"}").as_deref(), Some("1"));
+    }
+
+    #[tokio::test]
+    async fn work_that_waits_for_a_worker_leaves_the_queue_with_its_caller() {
+        let pool = pool(1);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let busy = pool.run(move |_, _| held.recv().map_err(|error| Failure::Internal(error.to_string())));
+        let never = pool.run(|_, _| -> Result<(), Failure> { panic!("its caller has gone") });
+        tokio::pin!(busy);
+        let both = async {
+            tokio::select! {
+                _ = &mut busy => unreachable!("it is held"),
+                outcome = tokio::time::timeout(Duration::from_millis(50), never) => outcome,
+            }
+        };
+        assert!(both.await.is_err());
+        assert_eq!(figure(&pool, "explaind_queued").as_deref(), Some("0"));
+        assert_eq!(figure(&pool, "explaind_called_off_total{phase=\"queued\"}").as_deref(), Some("1"));
+        release.send(()).unwrap();
+        assert!(busy.await.is_ok());
     }
 
     #[tokio::test]
     async fn ten_thousand_waiting_requests_that_split_themselves_do_not_pile_up_on_one_stack() {
         use rayon::prelude::*;
-        let pool = Pool::new(2).unwrap();
-        let split = |_: &Cancellation| {
+        let pool = pool(2);
+        let split = |_: &Cancellation, _| {
             let parts: Vec<usize> = (0..64).into_par_iter().with_max_len(1).map(|part| part * part).collect();
             // A frame of the size that real work has.
             let frame = std::hint::black_box([0u8; 16 << 10]);

@@ -1,12 +1,15 @@
 //! From scores of tokens to scores of words and sentences, by sums: nothing is lost or scaled.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::EncodedText;
 
-/// The unit that scores are given for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// The unit that scores are given for: `token` (one score per token, special ones included), `word` or
+/// `sentence`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "word")]
 pub enum Granularity {
     /// One score per token, special ones included.
     Token,

@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_path_to_error::Segment;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::output::Output;
 use super::subject::Subject;
@@ -46,9 +48,11 @@ pub struct Convergence {
     pub target_output: f64,
 }
 
-/// The families that methods belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// The families that methods belong to: `gradient` (by derivatives of the output), `attention` (by
+/// attention weights alone), `control` (by chance, for comparison).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "gradient")]
 pub enum Family {
     /// By derivatives of the output.
     Gradient,
@@ -118,7 +122,7 @@ pub trait AttributionMethod: Send + Sync + 'static {
     /// Whether it needs a target class.
     const USES_TARGET: bool = true;
     /// Its options; `Default` gives the documented defaults, `Serialize` the canonical form.
-    type Options: DeserializeOwned + Serialize + Default + Debug + Send + Sync;
+    type Options: DeserializeOwned + Serialize + ToSchema + Default + Debug + Send + Sync;
 
     /// Fills in defaults that depend on other options, so that equal meanings have equal forms.
     fn completed(options: Self::Options) -> Self::Options {
@@ -164,6 +168,8 @@ pub trait Method: Send + Sync {
     fn uses_target(&self) -> bool;
     /// Its options with their defaults.
     fn default_options(&self) -> Value;
+    /// The name of its options' schema, and all schemas that this one needs, itself included.
+    fn options_schema(&self) -> (String, Vec<(String, RefOr<Schema>)>);
     /// Takes options for a model; none means the defaults.
     ///
     /// # Errors
@@ -238,6 +244,13 @@ impl<M: AttributionMethod> Method for Registered<M> {
         serde_json::to_value(M::completed(M::Options::default())).unwrap_or(Value::Null)
     }
 
+    fn options_schema(&self) -> (String, Vec<(String, RefOr<Schema>)>) {
+        let name = M::Options::name().into_owned();
+        let mut schemas = vec![(name.clone(), M::Options::schema())];
+        M::Options::schemas(&mut schemas);
+        (name, schemas)
+    }
+
     fn configure(&self, options: Option<&Value>, model: &Model) -> Result<Box<dyn Configured>, OptionFault> {
         let options = match options {
             None => M::Options::default(),
@@ -290,8 +303,9 @@ impl<M: AttributionMethod> Configured for ConfiguredMethod<M> {
 }
 
 /// Options of methods that have none: `{}`.
-#[derive(Debug, Default, serde::Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
 pub struct NoOptions {}
 
 /// A list of names for an error message: `a, b and c`.

@@ -1,14 +1,18 @@
 //! The scalar of the logits that an attribution explains, and its derivative.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::method::OptionFault;
 use crate::model::prediction::{sigmoid, softmax};
 use crate::model::{Model, Problem};
 
-/// What is explained about a class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What is explained about a class: its `logit` (for regression: the value), its `probability` (softmax
+/// or, in multi-label models, sigmoid), the `log_odds` ln(p / (1 − p)) of that probability, or the `margin`
+/// (its logit less the largest other logit).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "logit")]
 pub enum Output {
     /// The class's logit (for regression: the value).
     #[default]

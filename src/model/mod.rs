@@ -39,6 +39,7 @@ pub struct Model {
     fingerprint: String,
     tokenizer: TextTokenizer,
     encoder: Encoder,
+    weight_bytes: usize,
 }
 
 impl Model {
@@ -57,8 +58,14 @@ impl Model {
         let tokenizer = TextTokenizer::open(directory, &config)?;
         let fingerprint = fingerprint(&config_path, &tokenizer, &weights)?;
         let encoder = Encoder::load(config, &weights, Box::new(CandleOps::cpu()))?;
-        let model =
-            Model { id: id.to_owned(), directory: directory.to_owned(), fingerprint, tokenizer, encoder };
+        let model = Model {
+            id: id.to_owned(),
+            directory: directory.to_owned(),
+            fingerprint,
+            tokenizer,
+            encoder,
+            weight_bytes: weights.bytes_read(),
+        };
         model.warm()?;
         Ok(model)
     }
@@ -92,6 +99,11 @@ impl Model {
     /// The tokenizer.
     pub fn tokenizer(&self) -> &TextTokenizer {
         &self.tokenizer
+    }
+
+    /// Bytes that its weights take in memory.
+    pub fn weight_bytes(&self) -> usize {
+        self.weight_bytes
     }
 
     /// Tokenises a text for this model.

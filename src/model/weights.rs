@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
@@ -18,6 +19,8 @@ pub struct Weights {
     files: Vec<(PathBuf, Vec<u8>)>,
     /// Canonical name → (index into `files`, name in that file).
     names: BTreeMap<String, (usize, String)>,
+    /// Bytes of the tensors that were read, as `f32`.
+    bytes_read: AtomicUsize,
 }
 
 #[derive(Deserialize)]
@@ -35,7 +38,8 @@ impl Weights {
     /// No such file, a damaged one, a shard that lacks a tensor the index promises, or two tensors
     /// under one canonical name.
     pub fn open(directory: &Path) -> Result<Self, LoadError> {
-        let mut weights = Weights { files: Vec::new(), names: BTreeMap::new() };
+        let mut weights =
+            Weights { files: Vec::new(), names: BTreeMap::new(), bytes_read: AtomicUsize::new(0) };
         let single = directory.join(SINGLE);
         let index = directory.join(INDEX);
         if single.exists() {
@@ -128,8 +132,14 @@ impl Weights {
                 let problem = format!("entry {position} is {}, not a finite number", values[position]);
                 return Err(LoadError::tensor(path, stored, problem));
             }
+            self.bytes_read.fetch_add(size_of_val(values.as_slice()), Ordering::Relaxed);
             Tensor::from_vec(values, shape, device).map_err(|error| LoadError::tensor(path, stored, error))
         })
+    }
+
+    /// Bytes of all tensors that were read so far, as `f32`.
+    pub fn bytes_read(&self) -> usize {
+        self.bytes_read.load(Ordering::Relaxed)
     }
 
     fn with_view<T>(

@@ -1,3 +1,12 @@
-//! Explanations for the eye.
+//! Explanations for the eye: in a terminal, as a picture, as a page.
 
+mod escape;
+pub mod html;
+mod number;
+mod palette;
+#[cfg(test)]
+mod sample;
+pub mod svg;
 pub mod terminal;
+mod units;
+mod wording;

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::json_body::shape_fault;
 use super::problem::Problem;
@@ -16,8 +17,11 @@ pub enum Input {
     /// `text`, perhaps with `text_pair`.
     Single(OwnedText, Pointers),
     /// `texts`; an item that is not a text has its problem instead.
-    Batch(Vec<(Result<OwnedText, Problem>, Pointers)>),
+    Batch(Vec<Item>),
 }
+
+/// An item of a batch with its place in the body.
+pub type Item = (Result<OwnedText, Problem>, Pointers);
 
 /// Where a text stands in the body, as JSON pointers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +32,15 @@ pub struct Pointers {
     pub text_pair: String,
 }
 
-#[derive(Deserialize)]
+/// A text with a second one.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Pair {
+pub struct TextPair {
+    /// The text, or the first of a pair; not blank.
+    #[schema(example = "A gripping film.", min_length = 1)]
     text: String,
+    /// The second text of a pair, for models that take pairs.
+    #[schema(example = json!(null), min_length = 1)]
     text_pair: Option<String>,
 }
 
@@ -67,14 +76,6 @@ impl Input {
         }
     }
 
-    /// How many texts there are.
-    pub fn texts(&self) -> usize {
-        match self {
-            Input::Single(..) => 1,
-            Input::Batch(items) => items.len(),
-        }
-    }
-
     fn batch(texts: Vec<StrictValue>) -> Result<Self, Problem> {
         let count = texts.len();
         if count == 0 || count > MOST_TEXTS {
@@ -85,7 +86,7 @@ impl Input {
     }
 }
 
-fn item((index, StrictValue(value)): (usize, StrictValue)) -> (Result<OwnedText, Problem>, Pointers) {
+fn item((index, StrictValue(value)): (usize, StrictValue)) -> Item {
     let base = format!("/texts/{index}");
     match value {
         Value::String(text) => {
@@ -93,8 +94,8 @@ fn item((index, StrictValue(value)): (usize, StrictValue)) -> (Result<OwnedText,
         }
         object @ Value::Object(_) => {
             let pointers = Pointers { text: format!("{base}/text"), text_pair: format!("{base}/text_pair") };
-            let parsed = serde_path_to_error::deserialize::<_, Pair>(object);
-            let text = parsed.map(|Pair { text, text_pair }| OwnedText { text, text_pair });
+            let parsed = serde_path_to_error::deserialize::<_, TextPair>(object);
+            let text = parsed.map(|TextPair { text, text_pair }| OwnedText { text, text_pair });
             (text.map_err(|error| shape_fault(&base, error)), pointers)
         }
         _ => {

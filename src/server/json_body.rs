@@ -7,8 +7,8 @@ use axum::http::{StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use super::AppState;
 use super::problem::Problem;
+use super::state::AppState;
 use crate::json_pointer;
 
 /// A body of type `T`.

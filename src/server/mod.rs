@@ -1,64 +1,64 @@
 //! The HTTP surface: routes, errors (RFC 9457), limits. Thin: it checks, asks the engine, answers.
 
-mod batch;
+mod answers;
+mod deadline;
+pub mod document;
 mod input;
 mod json_body;
+mod observe;
 mod problem;
+mod query;
+mod representation;
 mod request_id;
 pub mod routes;
+mod state;
 mod strict_value;
-
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::Request;
-use axum::routing::{get, post};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::post;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{self as swagger, SwaggerUi};
 
 pub use problem::Problem;
+pub use state::{AppState, Limits};
 
-use crate::engine::Engine;
-use request_id::RequestId;
-
-/// What every handler can reach.
-#[derive(Clone)]
-pub struct AppState {
-    /// Models and workers.
-    pub engine: Arc<Engine>,
-    /// What a request may cost.
-    pub limits: Limits,
-}
-
-/// Settings of the HTTP surface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Largest request body, in bytes.
-    pub body_bytes: usize,
+/// Every route beside its description.
+fn described_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(document::Frame::openapi())
+        .routes(routes!(routes::explain::explain))
+        .routes(routes!(routes::explanations::recall))
+        .routes(routes!(routes::predict::predict))
+        .routes(routes!(routes::attention::attention))
+        .routes(routes!(routes::models::list))
+        .routes(routes!(routes::methods::list))
+        .routes(routes!(routes::openapi::openapi))
+        .routes(routes!(routes::health::live))
+        .routes(routes!(routes::health::ready))
+        .routes(routes!(routes::metrics::metrics))
 }
 
 /// All routes with their middleware.
 pub fn router(state: AppState) -> Router {
-    Router::new()
+    let (described, _) = described_routes().split_for_parts();
+    // Nothing is fetched from elsewhere: the page's own files are in the program, and no validator is asked.
+    let documented = swagger::Config::from("/openapi.json").validator_url("none");
+    let documents = SwaggerUi::new("/docs").config(documented);
+    described
         .route("/explain", post(routes::explain::explain))
-        .route("/v1/explain", post(routes::explain::explain))
         .route("/v1/attributions", post(routes::explain::explain))
-        .route("/v1/predict", post(routes::predict::predict))
-        .route("/v1/attention", post(routes::attention::attention))
-        .route("/v1/models", get(routes::models::list))
-        .route("/v1/methods", get(routes::methods::list))
-        .route("/livez", get(routes::health::live))
-        .route("/readyz", get(routes::health::ready))
         .fallback(routes::unknown_path)
         .method_not_allowed_fallback(routes::wrong_method)
+        .layer(from_fn(query::refuse))
+        // Its pages carry queries of their own.
+        .merge(documents)
         .layer(DefaultBodyLimit::max(state.limits.body_bytes))
         .layer(CatchPanicLayer::custom(problem::from_panic))
-        // The path alone: queries and bodies may carry text, which never reaches the log.
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
-            let id = request.extensions().get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
-            tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
-        }))
-        .layer(axum::middleware::from_fn(request_id::attach))
+        .layer(from_fn_with_state(state.clone(), observe::observe))
+        .layer(from_fn(request_id::attach))
         .with_state(state)
 }

@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use tracing::Instrument;
 
 use super::problem::Problem;
 
@@ -23,6 +24,11 @@ impl RequestId {
         &self.0
     }
 
+    /// One to show in the API's description.
+    pub fn example() -> Self {
+        RequestId("019e3a5c-7d41-7c02-9b1e-5f0d3c2a8e64".into())
+    }
+
     fn of(request: &Request) -> Self {
         let sent = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
         let decent =
@@ -34,11 +40,13 @@ impl RequestId {
     }
 }
 
-/// Names the request, and writes the name into the answer and into a problem if that is the answer.
+/// Names the request: in every line of the log about it, in the answer, and in a problem if that is the
+/// answer.
 pub async fn attach(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let span = tracing::info_span!("request", id = id.as_str());
+    let mut response = next.run(request).instrument(span).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = problem.named(&id).rendered(response);
     }

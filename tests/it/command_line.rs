@@ -12,6 +12,8 @@ fn explaind() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
     // A directory without a configuration file, so that nobody's own settings change the tests.
     command.current_dir(model_directory("three-labels")).env("RUST_BACKTRACE", "0");
+    // Nor a database among the fixtures.
+    command.env("EXPLAIND_DATABASE_URL", "memory");
     command
 }
 

@@ -1,10 +1,15 @@
 //! Integration tests, one file a theme, in one binary: it links once.
 
+mod cache;
 mod command_line;
+mod configuration;
 mod golden;
 mod http;
 mod http_refusals;
 mod loading;
+mod openapi;
+mod overload;
+mod privacy;
 mod readme;
 mod support;
 mod text;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::alike::alike;
 use crate::support::server::TestServer;
 
 const README: &str = include_str!("../../README.md");
@@ -11,24 +12,6 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let from = text.find(start).unwrap_or_else(|| panic!("no {start:?}")) + start.len();
     let length = text[from..].find(end).unwrap_or_else(|| panic!("no {end:?}"));
     &text[from..from + length]
-}
-
-/// Equal but for the last digits of numbers, which differ between processors.
-fn alike(shown: &Value, real: &Value) -> bool {
-    match (shown, real) {
-        (Value::Number(shown), Value::Number(real)) => {
-            let (shown, real) = (shown.as_f64().unwrap(), real.as_f64().unwrap());
-            (shown - real).abs() <= 1e-4 * shown.abs().max(1.0)
-        }
-        (Value::Array(shown), Value::Array(real)) => {
-            shown.len() == real.len() && shown.iter().zip(real).all(|(shown, real)| alike(shown, real))
-        }
-        (Value::Object(shown), Value::Object(real)) => {
-            shown.len() == real.len()
-                && shown.iter().all(|(key, shown)| real.get(key).is_some_and(|real| alike(shown, real)))
-        }
-        (shown, real) => shown == real,
-    }
 }
 
 #[test]

@@ -1,20 +1,27 @@
 //! What can be counted of one attention head.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Figures of one head over one text of T tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HeadStatistics {
     /// Mean over the queries of −Σ_j a_ij ln a_ij, in nats: 0 (one key) to ln T (all alike).
+    #[schema(example = 0.6277411625893767, minimum = 0)]
     pub entropy: f64,
     /// The same divided by ln T: 0 to 1.
+    #[schema(example = 0.9056390622295664, minimum = 0)]
     pub entropy_normalized: f64,
-    /// The sum over the queries instead of their mean: H(A) = −Σ_ij a_ij ln a_ij, in nats.
+    /// The sum over the queries instead of their mean: H(A) = −Σ_ij a_ij ln a_ij, in nats, 0 to T ln T.
+    #[schema(example = 1.2554823251787535, minimum = 0)]
     pub entropy_sum: f64,
     /// Mean over the queries of the largest probability: 1/T to 1. A head parked on `[SEP]` scores
     /// near 1, so read it beside `special_token_mass`.
+    #[schema(example = 0.625, minimum = 0)]
     pub quality: f64,
     /// Mean over the queries of the probability given to special tokens: 0 to 1.
+    #[schema(example = 1.0, minimum = 0)]
     pub special_token_mass: f64,
 }
 

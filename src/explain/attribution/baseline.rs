@@ -3,14 +3,17 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::explain::Subject;
 use crate::explain::method::{ExplainError, OptionFault};
 use crate::model::{EncodedText, Model, Text};
 
-/// The text that an attribution is measured from. Special tokens (`[CLS]`, `[SEP]`) always stay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The text that an attribution is measured from: a usual one by name, or a text of one's own. Special
+/// tokens (`[CLS]`, `[SEP]`) always stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, try_from = "Value")]
+#[schema(example = "pad")]
 pub enum Baseline {
     /// One of the usual ones.
     Usual(UsualBaseline),
@@ -32,9 +35,11 @@ impl TryFrom<Value> for Baseline {
     }
 }
 
-/// The usual baselines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The usual baselines: every token becomes the padding token (`pad`) or the mask token (`mask`), or every
+/// word embedding becomes the zero vector (`zero`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "pad")]
 pub enum UsualBaseline {
     /// Every token becomes the padding token.
     Pad,
@@ -45,11 +50,15 @@ pub enum UsualBaseline {
 }
 
 /// A text as a baseline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BaselineText {
+    /// The text, with as many tokens as the one explained.
+    #[schema(example = "A usual film, though it drags a little.")]
     text: String,
+    /// The second text of a pair, with as many tokens as that of the one explained; for pairs alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
     text_pair: Option<String>,
 }
 

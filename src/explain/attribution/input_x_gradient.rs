@@ -2,6 +2,7 @@
 
 use candle_core::{D, DType};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::explain::method::{Attribution, AttributionMethod, ExplainError, Family, OptionFault};
 use crate::explain::{Output, Subject};
@@ -10,10 +11,13 @@ use crate::model::Model;
 /// ⟨e_t, ∂F/∂e_t⟩ for each token t.
 pub struct InputXGradient;
 
-/// Options of [`InputXGradient`].
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// Options of `input_x_gradient`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = InputXGradientOptions, example = json!({"output": "logit"}))]
 pub struct Options {
+    /// What is explained about the target.
+    #[schema(default = "logit")]
     output: Output,
 }
 

@@ -12,6 +12,7 @@
 //!   half the gradients of Gauss–Legendre for the same error.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::baseline::Baseline;
 use super::path::{Path, PathPoint};
@@ -25,13 +26,25 @@ use crate::model::Model;
 /// Sundararajan, Taly & Yan 2017.
 pub struct IntegratedGradients;
 
-/// Options of [`IntegratedGradients`].
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// Options of `integrated_gradients`; `steps` and `max_gradients` exclude each other.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(
+    as = IntegratedGradientsOptions,
+    example = json!({"steps": null, "max_gradients": 129, "baseline": "pad", "output": "logit"})
+)]
 pub struct Options {
+    /// Nodes of a Gauss–Legendre rule, 1 to 1000, one gradient each; null for the adaptive rule.
+    #[schema(example = 50, default = json!(null), minimum = 1, maximum = 1000)]
     steps: Option<usize>,
+    /// The most gradients the adaptive rule may take, 9 to 1025; null for 129, or beside `steps`.
+    #[schema(example = 129, default = json!(null), minimum = 9, maximum = 1025)]
     max_gradients: Option<usize>,
+    /// What the text is compared with.
+    #[schema(default = "pad")]
     baseline: Baseline,
+    /// What is explained about the target.
+    #[schema(default = "logit")]
     output: Output,
 }
 

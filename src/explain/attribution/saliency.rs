@@ -2,6 +2,7 @@
 
 use candle_core::D;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::explain::method::{Attribution, AttributionMethod, ExplainError, Family, OptionFault};
 use crate::explain::{Output, Subject};
@@ -10,18 +11,27 @@ use crate::model::Model;
 /// ‖∂F/∂e_t‖ for each token t.
 pub struct Saliency;
 
-/// Options of [`Saliency`].
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// Options of `saliency`.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = SaliencyOptions, example = json!({"norm": "l2", "output": "logit"}))]
 pub struct Options {
+    /// How the gradient's size is measured.
+    #[schema(default = "l2")]
     norm: Norm,
+    /// What is explained about the target.
+    #[schema(default = "logit")]
     output: Output,
 }
 
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+/// A norm of a gradient: `l1` (the sum of its entries' sizes) or `l2` (its Euclidean length).
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "l2")]
 enum Norm {
+    /// The sum of the entries' sizes.
     L1,
+    /// The Euclidean length.
     #[default]
     L2,
 }

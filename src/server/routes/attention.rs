@@ -1,43 +1,87 @@
 //! `POST /v1/attention`: what did the model look at?
 
-use std::sync::Arc;
-
 use axum::Extension;
-use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use crate::engine::AttentionPlan;
-use crate::server::AppState;
-use crate::server::batch::answer;
+use crate::engine::{AttentionPlan, Question, Visit};
+use crate::server::answers::Asking;
+use crate::server::document::TextOrPair;
+use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
+use crate::server::representation::Representation;
 use crate::server::request_id::RequestId;
+use crate::server::state::Open;
 use crate::server::strict_value::StrictValue;
 
-/// The body.
-#[derive(Debug, Deserialize)]
+/// A question where the model looked. Either `text` or `texts` is needed.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionBody {
+    /// The text, or the first of a pair; not blank.
+    #[schema(example = "A gripping film.", min_length = 1)]
     text: Option<String>,
+    /// The second text of a pair, for models that take pairs.
+    #[schema(example = json!(null), min_length = 1)]
     text_pair: Option<String>,
+    /// A batch instead of `text`.
+    #[schema(value_type = Option<Vec<TextOrPair>>, min_items = 1, max_items = 256, example = json!(["A gripping film.", {"text": "It drags."}]))]
     texts: Option<Vec<StrictValue>>,
+    /// The model's id; the first one by default.
+    #[schema(example = "movie-reviews")]
     model: Option<String>,
+    /// The layers to show, from 0, each once; all by default.
+    #[schema(min_items = 1, example = json!([5]))]
     layers: Option<Vec<usize>>,
+    /// The heads to show, from 0, each once; all by default.
+    #[schema(min_items = 1, example = json!([0, 3]))]
     heads: Option<Vec<usize>>,
+    /// Whether to look at the beginning of a text that is longer than the model takes; otherwise such a
+    /// text is an error. False by default.
+    #[schema(example = false)]
     truncate: Option<bool>,
 }
 
-/// Gives the attention maps of one text, a pair, or a batch.
+/// What is shown in the API's description.
+pub struct AttentionExamples;
+
+impl Examples for AttentionExamples {
+    const DESCRIPTION: &'static str = "The prediction with attention maps; for a batch, one for each text";
+    const ONE: &'static str = include_str!("../../../openapi/examples/attention.json");
+    const MANY: &'static str = include_str!("../../../openapi/examples/attention-batch.json");
+}
+
+type AttentionResponses = TextResponses<AttentionExamples>;
+
+/// Shows what the model looks at in a text.
+///
+/// Attention maps with what can be counted of them, and the rollout over all layers. With
+/// `Accept: image/svg+xml` the heads are drawn side by side.
+#[utoipa::path(
+    post,
+    path = "/v1/attention",
+    operation_id = "attention",
+    tag = "texts",
+    params(("X-Request-Timeout" = Option<String>, Header, description = "Seconds that the answer may take; decimals are allowed, more than the server's own limit is not", pattern = "^[0-9]*\\.?[0-9]+$", example = json!("2.5"))),
+    request_body(content = AttentionBody, description = "The question", examples(
+        ("one" = (summary = "One text, one head", value = json!({"text": "A gripping film.", "layers": [5], "heads": [0]}))),
+        ("many" = (summary = "A batch", value = json!({"texts": ["Good.", ""], "layers": [5], "heads": [0]})))
+    )),
+    responses(AttentionResponses)
+)]
 pub async fn attention(
-    State(state): State<AppState>,
+    Open(engine): Open,
+    visit: Visit,
+    representation: Representation,
     Extension(id): Extension<RequestId>,
     JsonBody(body): JsonBody<AttentionBody>,
 ) -> Result<Response, Problem> {
-    let model = state.engine.model(body.model.as_deref())?;
-    let input = Input::new(body.text, body.text_pair, body.texts)?;
+    let model = engine.model(body.model.as_deref())?;
     let truncate = body.truncate.unwrap_or_default();
-    let plan = Arc::new(AttentionPlan::new(model, body.layers, body.heads, truncate, input.texts())?);
-    answer(input, &id, |text| state.engine.attention(plan.clone(), text)).await
+    let question = Question::Attention(AttentionPlan::new(model, body.layers, body.heads, truncate)?);
+    let input = Input::new(body.text, body.text_pair, body.texts)?;
+    Asking { engine, visit, representation, id }.answer(question, input).await
 }

@@ -1,55 +1,111 @@
 //! `POST /explain`: why did the model say that?
 
 use std::fmt;
-use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::State;
 use axum::response::Response;
 use serde::de::{Deserialize, Deserializer, Visitor};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::engine::plan::ExplainRequest;
-use crate::engine::{ExplainPlan, Target};
+use crate::engine::{ExplainPlan, Question, Target, Visit};
 use crate::explain::granularity::Granularity;
-use crate::server::AppState;
-use crate::server::batch::answer;
+use crate::server::answers::Asking;
+use crate::server::document::responses::{Examples, TextResponses};
+use crate::server::document::{MethodOptions, TextOrPair};
 use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
+use crate::server::representation::Representation;
 use crate::server::request_id::RequestId;
+use crate::server::state::Open;
 use crate::server::strict_value::{StrictMap, StrictValue};
 
-/// The body: `{"text": "…"}` is a whole one.
-#[derive(Debug, serde::Deserialize)]
+/// A question why: `{"text": "…"}` is a whole one. Either `text` or `texts` is needed.
+#[derive(Debug, serde::Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainBody {
+    /// The text, or the first of a pair; not blank.
+    #[schema(example = "A gripping film, though it drags a little.", min_length = 1)]
     text: Option<String>,
+    /// The second text of a pair, for models that take pairs.
+    #[schema(example = json!(null), min_length = 1)]
     text_pair: Option<String>,
+    /// A batch instead of `text`.
+    #[schema(value_type = Option<Vec<TextOrPair>>, min_items = 1, max_items = 256, example = json!(["A gripping film.", {"text": "It drags."}]))]
     texts: Option<Vec<StrictValue>>,
+    /// The model's id; the first one by default.
+    #[schema(example = "movie-reviews")]
     model: Option<String>,
+    /// What to explain: `"predicted"` (default), `"all"`, a label, or an index.
+    #[schema(schema_with = target_schema)]
     target: Option<TargetField>,
+    /// Ids of methods, each once; `["integrated_gradients"]` by default.
+    #[schema(min_items = 1, example = json!(["integrated_gradients", "saliency"]))]
     methods: Option<Vec<String>>,
+    /// Options by method id.
+    #[schema(value_type = Option<MethodOptions>)]
     options: Option<StrictMap>,
+    /// The unit of the scores; words by default.
     granularity: Option<Granularity>,
+    /// Figures of how far to trust the scores; none by default.
     quality: Option<Quality>,
+    /// Whether to explain the beginning of a text that is longer than the model takes; otherwise such a
+    /// text is an error. False by default.
+    #[schema(example = false)]
     truncate: Option<bool>,
+    /// For methods that sample; 0 by default.
+    #[schema(example = 0)]
     seed: Option<u64>,
 }
 
-/// Figures of how far to trust an explanation; only `none` is served so far.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
+/// Figures of how far to trust an explanation: only `none` is served so far.
+#[derive(Debug, Clone, Copy, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(example = "none")]
 enum Quality {
+    /// No figures.
     None,
 }
 
-/// Explains one text, a pair, or a batch.
+/// What is shown in the API's description.
+pub struct ExplainExamples;
+
+impl Examples for ExplainExamples {
+    const DESCRIPTION: &'static str = "The prediction with its explanations; for a batch, one for each text";
+    const ONE: &'static str = include_str!("../../../openapi/examples/explain.json");
+    const MANY: &'static str = include_str!("../../../openapi/examples/explain-batch.json");
+}
+
+type ExplainResponses = TextResponses<ExplainExamples>;
+
+/// Explains what the model says of a text.
+///
+/// One text, a pair, or a batch: prediction, tokens, words, and a score for each. With
+/// `Accept: text/html` or `image/svg+xml`, one answer is drawn instead.
+#[utoipa::path(
+    post,
+    path = "/v1/explain",
+    operation_id = "explain",
+    tag = "texts",
+    params(("X-Request-Timeout" = Option<String>, Header, description = "Seconds that the answer may take; decimals are allowed, more than the server's own limit is not", pattern = "^[0-9]*\\.?[0-9]+$", example = json!("2.5"))),
+    request_body(content = ExplainBody, description = "The question", examples(
+        ("one" = (summary = "One text", value = json!({"text": "A gripping film, though it drags a little."}))),
+        ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""], "methods": ["saliency"]}))),
+        ("two-methods" = (summary = "Two methods with options", value = json!({"text": "A gripping film.", "methods": ["integrated_gradients", "saliency"], "options": {"integrated_gradients": {"steps": 50}}, "target": "all"})))
+    )),
+    responses(ExplainResponses)
+)]
 pub async fn explain(
-    State(state): State<AppState>,
+    Open(engine): Open,
+    visit: Visit,
+    representation: Representation,
     Extension(id): Extension<RequestId>,
     JsonBody(body): JsonBody<ExplainBody>,
 ) -> Result<Response, Problem> {
-    let model = state.engine.model(body.model.as_deref())?;
+    let model = engine.model(body.model.as_deref())?;
     let (Some(Quality::None) | None) = body.quality;
     let request = ExplainRequest {
         target: body.target.map(|TargetField(target)| target).unwrap_or_default(),
@@ -59,9 +115,9 @@ pub async fn explain(
         truncate: body.truncate.unwrap_or_default(),
         seed: body.seed.unwrap_or_default(),
     };
-    let plan = Arc::new(ExplainPlan::new(model, request)?);
+    let question = Question::Explain(ExplainPlan::new(model, request)?);
     let input = Input::new(body.text, body.text_pair, body.texts)?;
-    answer(input, &id, |text| state.engine.explain(plan.clone(), text)).await
+    Asking { engine, visit, representation, id }.answer(question, input).await
 }
 
 /// A [`Target`] as JSON has it: a label, an index, `"predicted"` or `"all"`.
@@ -72,6 +128,19 @@ impl<'de> Deserialize<'de> for TargetField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TargetVisitor).map(TargetField)
     }
+}
+
+fn target_schema() -> RefOr<Schema> {
+    let name = ObjectBuilder::new().schema_type(Type::String);
+    let index = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0.0));
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    let one_of = OneOfBuilder::new()
+        .item(name)
+        .item(index)
+        .item(null)
+        .description(Some("What to explain: `\"predicted\"` (default), `\"all\"`, a label, or an index."))
+        .examples([serde_json::json!("predicted"), serde_json::json!(1)]);
+    one_of.into()
 }
 
 struct TargetVisitor;

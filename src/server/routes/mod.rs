@@ -2,9 +2,12 @@
 
 pub mod attention;
 pub mod explain;
+pub mod explanations;
 pub mod health;
 pub mod methods;
+pub mod metrics;
 pub mod models;
+pub mod openapi;
 pub mod predict;
 
 use axum::http::{Method, Uri};

@@ -1,40 +1,79 @@
 //! `POST /v1/predict`: what does the model say?
 
-use std::sync::Arc;
-
 use axum::Extension;
-use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use crate::engine::PredictPlan;
-use crate::server::AppState;
-use crate::server::batch::answer;
+use crate::engine::{PredictPlan, Question, Visit};
+use crate::server::answers::Asking;
+use crate::server::document::TextOrPair;
+use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
+use crate::server::representation::Representation;
 use crate::server::request_id::RequestId;
+use crate::server::state::Open;
 use crate::server::strict_value::StrictValue;
 
-/// The body.
-#[derive(Debug, Deserialize)]
+/// A question what. Either `text` or `texts` is needed.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PredictBody {
+    /// The text, or the first of a pair; not blank.
+    #[schema(example = "A gripping film, though it drags a little.", min_length = 1)]
     text: Option<String>,
+    /// The second text of a pair, for models that take pairs.
+    #[schema(example = json!(null), min_length = 1)]
     text_pair: Option<String>,
+    /// A batch instead of `text`.
+    #[schema(value_type = Option<Vec<TextOrPair>>, min_items = 1, max_items = 256, example = json!(["A gripping film.", {"text": "It drags."}]))]
     texts: Option<Vec<StrictValue>>,
+    /// The model's id; the first one by default.
+    #[schema(example = "movie-reviews")]
     model: Option<String>,
+    /// Whether to classify the beginning of a text that is longer than the model takes; otherwise such a
+    /// text is an error. False by default.
+    #[schema(example = false)]
     truncate: Option<bool>,
 }
 
-/// Classifies one text, a pair, or a batch.
+/// What is shown in the API's description.
+pub struct PredictExamples;
+
+impl Examples for PredictExamples {
+    const DESCRIPTION: &'static str = "The prediction; for a batch, one for each text";
+    const ONE: &'static str = include_str!("../../../openapi/examples/predict.json");
+    const MANY: &'static str = include_str!("../../../openapi/examples/predict-batch.json");
+}
+
+type PredictResponses = TextResponses<PredictExamples>;
+
+/// Tells what the model says of a text.
+///
+/// One text, a pair, or a batch: the answer of `/v1/explain` without explanations.
+#[utoipa::path(
+    post,
+    path = "/v1/predict",
+    operation_id = "predict",
+    tag = "texts",
+    params(("X-Request-Timeout" = Option<String>, Header, description = "Seconds that the answer may take; decimals are allowed, more than the server's own limit is not", pattern = "^[0-9]*\\.?[0-9]+$", example = json!("2.5"))),
+    request_body(content = PredictBody, description = "The question", examples(
+        ("one" = (summary = "One text", value = json!({"text": "A gripping film."}))),
+        ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""]})))
+    )),
+    responses(PredictResponses)
+)]
 pub async fn predict(
-    State(state): State<AppState>,
+    Open(engine): Open,
+    visit: Visit,
+    representation: Representation,
     Extension(id): Extension<RequestId>,
     JsonBody(body): JsonBody<PredictBody>,
 ) -> Result<Response, Problem> {
-    let model = state.engine.model(body.model.as_deref())?;
-    let plan = Arc::new(PredictPlan { model, truncate: body.truncate.unwrap_or_default() });
+    let model = engine.model(body.model.as_deref())?;
+    let question = Question::Predict(PredictPlan { model, truncate: body.truncate.unwrap_or_default() });
     let input = Input::new(body.text, body.text_pair, body.texts)?;
-    answer(input, &id, |text| state.engine.predict(plan.clone(), text)).await
+    Asking { engine, visit, representation, id }.answer(question, input).await
 }

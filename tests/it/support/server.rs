@@ -2,10 +2,16 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
-use explaind::engine::{Engine, ModelSource, Pool};
+use explaind::cache::Cache;
+use explaind::cache::durable::{Durable, DurableLimits};
+use explaind::engine::{Engine, ModelSource, Pool, load_models};
+use explaind::metrics::Metrics;
 use explaind::server::{AppState, Limits, router};
+use explaind::store::sqlite::SqliteStore;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -16,6 +22,18 @@ use super::golden::{BUNDLED, model_directory};
 pub struct TestServer {
     address: SocketAddr,
     client: Client,
+    pub metrics: Arc<Metrics>,
+}
+
+/// A server to be: the bundled model first, then one of each kind.
+pub struct Settings {
+    pub models: Vec<&'static str>,
+    pub threads: usize,
+    pub database: Option<PathBuf>,
+    pub memory_bytes: u64,
+    pub disk_bytes: u64,
+    pub most_requests: usize,
+    pub deadline: Duration,
 }
 
 /// What came back.
@@ -31,8 +49,67 @@ pub const BODY_LIMIT: usize = 1 << 20;
 
 static SHARED: LazyLock<Mutex<HashMap<usize, TestServer>>> = LazyLock::new(Mutex::default);
 
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            models: vec![BUNDLED, "three-labels", "multi-label", "regression", "pairs", "one-type-id"],
+            threads: 2,
+            database: None,
+            memory_bytes: 64 << 20,
+            disk_bytes: 1 << 30,
+            most_requests: 256,
+            deadline: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Settings {
+    /// Only a tiny model, with a database in this file.
+    pub fn tiny(database: &Path) -> Self {
+        Settings { models: vec!["three-labels"], database: Some(database.to_owned()), ..Settings::default() }
+    }
+
+    pub fn start(self) -> TestServer {
+        let metrics = Arc::new(Metrics::default());
+        let (sender, address) = std::sync::mpsc::channel();
+        let served = metrics.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let app = router(self.opened(served).await);
+                sender.send(listener.local_addr().unwrap()).unwrap();
+                axum::serve(listener, app).await.unwrap();
+            });
+        });
+        let client = Client::builder().timeout(Duration::from_secs(120)).build().unwrap();
+        TestServer { address: address.recv().unwrap(), client, metrics }
+    }
+
+    async fn opened(&self, metrics: Arc<Metrics>) -> AppState {
+        let source = |id: &&str| ModelSource { id: (*id).into(), path: model_directory(id) };
+        let sources: Vec<ModelSource> = self.models.iter().map(source).collect();
+        let models = load_models(&sources, &metrics).unwrap_or_else(|error| panic!("{error}"));
+        let durable = match &self.database {
+            None => None,
+            Some(path) => {
+                let store = SqliteStore::open(path).await.unwrap_or_else(|error| panic!("{error}"));
+                let limits = DurableLimits { bytes: self.disk_bytes, age: None };
+                Some(Durable::start(store, limits, metrics.clone()))
+            }
+        };
+        let cache = Cache::new(self.memory_bytes, None, durable, metrics.clone());
+        let pool = Pool::new(self.threads, metrics.clone()).unwrap();
+        let engine = Engine::new(models, pool, cache, self.most_requests, metrics.clone());
+        let limits = Limits { body_bytes: BODY_LIMIT, deadline: self.deadline };
+        let state = AppState::starting(limits, metrics);
+        state.open(Arc::new(engine));
+        state
+    }
+}
+
 impl TestServer {
-    /// The server that tests share: the bundled model first, then one of each kind.
+    /// The server that tests share.
     pub fn shared() -> Self {
         TestServer::with_threads(2)
     }
@@ -40,26 +117,13 @@ impl TestServer {
     /// The same with another number of workers.
     pub fn with_threads(threads: usize) -> Self {
         let mut servers = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        servers.entry(threads).or_insert_with(|| TestServer::start(threads)).clone()
+        let start = || Settings { threads, ..Settings::default() }.start();
+        servers.entry(threads).or_insert_with(start).clone()
     }
 
-    fn start(threads: usize) -> Self {
-        let ids = [BUNDLED, "three-labels", "multi-label", "regression", "pairs", "one-type-id"];
-        let sources = ids.map(|id| ModelSource { id: id.into(), path: model_directory(id) });
-        let engine =
-            Engine::start(&sources, Pool::new(threads).unwrap()).unwrap_or_else(|error| panic!("{error}"));
-        let app = router(AppState { engine: Arc::new(engine), limits: Limits { body_bytes: BODY_LIMIT } });
-        let (sender, address) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                sender.send(listener.local_addr().unwrap()).unwrap();
-                axum::serve(listener, app).await.unwrap();
-            });
-        });
-        let client = Client::builder().timeout(std::time::Duration::from_secs(120)).build().unwrap();
-        TestServer { address: address.recv().unwrap(), client }
+    /// A figure of `/metrics`, by the beginning of its line; 0 where there is none yet.
+    pub fn figure(&self, line: &str) -> f64 {
+        figure(&self.metrics.encode().unwrap(), line)
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -130,4 +194,10 @@ impl Answer {
         assert_eq!(problem["request_id"], self.headers["x-request-id"].to_str().unwrap());
         problem
     }
+}
+
+/// A figure of a page of metrics, by the beginning of its line; 0 where there is none yet.
+pub fn figure(page: &str, line: &str) -> f64 {
+    let value = page.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
+    value.map_or(0.0, |value| value.parse().unwrap())
 }

@@ -43,8 +43,8 @@ pub struct ResultInputs<'a> {
 }
 
 /// The identity of one result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ResultKey([u8; 32]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResultKey(pub [u8; 32]);
 
 impl ResultKey {
     /// The key of a result.
@@ -66,8 +66,8 @@ impl ResultKey {
 }
 
 /// The identity of a whole response: its ordered results and how they are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ResponseId([u8; 32]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResponseId(pub [u8; 32]);
 
 impl ResponseId {
     /// The id of a response of the named shape over these results.
@@ -78,6 +78,13 @@ impl ResponseId {
             fields.bytes(&key.0);
         }
         ResponseId(fields.finish())
+    }
+
+    /// The id of 64 lower-case hexadecimal digits; none for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let lower_case = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let hash = lower_case.then(|| blake3::Hash::from_hex(text).ok()).flatten()?;
+        Some(ResponseId(*hash.as_bytes()))
     }
 }
 
@@ -177,5 +184,16 @@ mod tests {
         let [a, b] = ["a", "b"].map(|text| ResultKey::new(&ResultInputs { text, ..inputs() }));
         assert_ne!(ResponseId::new("explain", &[a, b]), ResponseId::new("explain", &[b, a]));
         assert_ne!(ResponseId::new("explain", &[a]), ResponseId::new("predict", &[a]));
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_in_no_other_way() {
+        let id = ResponseId::new("explain", &[ResultKey::new(&inputs())]);
+        let text = id.to_string();
+        assert_eq!(ResponseId::parse(&text), Some(id));
+        let padded = format!(" {text}");
+        for other in [&text.to_uppercase(), &text[1..], padded.as_str(), "", "g"] {
+            assert_eq!(ResponseId::parse(other), None, "{other}");
+        }
     }
 }

@@ -1,0 +1,136 @@
+//! The one shape of every answer about a text, as it stands in JSON.
+
+mod attention;
+mod explanation;
+mod prediction;
+mod text;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use attention::AttentionView;
+pub use explanation::{ConvergenceView, Explanation, TargetView};
+pub use prediction::{LabelScore, PredictionView};
+pub use text::{SentenceView, TokenView, TruncationNote, WordView};
+
+/// What there is to say about one text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// Identity of the answer, 64 hexadecimal digits: equal for equal questions to the same model.
+    #[schema(
+        example = "16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818",
+        pattern = "^[0-9a-f]{64}$"
+    )]
+    pub id: String,
+    /// The model that was asked.
+    pub model: ModelName,
+    /// The text as sent.
+    #[schema(example = "A gripping film, though it drags a little.")]
+    pub text: String,
+    /// The second text of a pair, as sent; null for a single text.
+    #[schema(required, example = json!(null))]
+    pub text_pair: Option<String>,
+    /// What was cut off; null where the whole text was read.
+    #[schema(required)]
+    pub truncated: Option<TruncationNote>,
+    /// What the model says.
+    pub prediction: PredictionView,
+    /// The network's rows, special tokens included, in order.
+    #[schema(example = json!([
+        {"index": 0, "text": "[CLS]", "start": 0, "end": 0, "word": null, "special": true, "segment": 0},
+        {"index": 1, "text": "a", "start": 0, "end": 1, "word": 0, "special": false, "segment": 0}
+    ]))]
+    pub tokens: Vec<TokenView>,
+    /// The words in order, those of the second text after those of the first.
+    #[schema(example = json!([
+        {"index": 0, "text": "A", "start": 0, "end": 1, "tokens": [1], "segment": 0},
+        {"index": 1, "text": "gripping", "start": 2, "end": 10, "tokens": [2], "segment": 0}
+    ]))]
+    pub words: Vec<WordView>,
+    /// The sentences in order; absent unless scores are given for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!([{
+        "index": 0, "text": "A gripping film, though it drags a little.", "start": 0, "end": 42,
+        "words": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "segment": 0
+    }]))]
+    pub sentences: Option<Vec<SentenceView>>,
+    /// One entry per method and target; absent unless an explanation was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!([{
+        "method": "integrated_gradients",
+        "target": {"label": "positive", "index": 1},
+        "output": "logit",
+        "granularity": "word",
+        "scores": [
+            0.14889377, 0.9135737, 0.3287406, -0.054704953, 0.42352903, 0.20668884, -0.52627385,
+            -0.052242007, -0.004035303, -0.022780962
+        ],
+        "special_scores": [0.0, 0.0],
+        "convergence": {
+            "delta": -0.00076945993, "tolerance": 0.013621583, "converged": true, "steps": 17,
+            "gradients": 17, "baseline_output": -0.0055280956, "target_output": 1.3566302
+        },
+        "quality": null
+    }]))]
+    pub explanations: Option<Vec<Explanation>>,
+    /// Attention maps; absent unless they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub attention: Option<AttentionView>,
+    /// What a reader should know before trusting the rest; empty where there is nothing to say.
+    #[schema(example = json!([]))]
+    pub warnings: Vec<Warning>,
+}
+
+/// A model by name and content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelName {
+    /// Its id, as `GET /v1/models` lists it.
+    #[schema(example = "movie-reviews")]
+    pub id: String,
+    /// Digest of configuration, labels, tokenizer and weights, 64 hexadecimal digits.
+    #[schema(
+        example = "567806b0f6fe7606f73d7a5888a241c3fb147ce75ced0a40337943fd786d3900",
+        pattern = "^[0-9a-f]{64}$"
+    )]
+    pub fingerprint: String,
+}
+
+/// Something a reader should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Warning {
+    /// Stable, for programs.
+    pub code: WarningCode,
+    /// Plain words, for people.
+    #[schema(example = "no label reaches the threshold; the likeliest one is explained instead")]
+    pub message: String,
+}
+
+/// The kinds of warning: `truncated` (the end of the text was cut off, as `truncate` allows),
+/// `not_converged` (the scores do not add up within the tolerance, or had not settled when the budget
+/// was spent), `no_label_over_threshold` (a multi-label model finds no label; the likeliest is explained).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(example = "no_label_over_threshold")]
+pub enum WarningCode {
+    /// The end of the text was cut off, as `truncate` allows.
+    Truncated,
+    /// The scores do not add up within the tolerance, or had not settled when the budget was spent.
+    NotConverged,
+    /// A multi-label model finds no label; the likeliest is explained.
+    NoLabelOverThreshold,
+}
+
+impl WarningCode {
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            WarningCode::Truncated => "truncated",
+            WarningCode::NotConverged => "not_converged",
+            WarningCode::NoLabelOverThreshold => "no_label_over_threshold",
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! From parts to the bytes of an answer. The bytes depend on the id alone: nothing in them tells when or
+//! from where the parts came.
+
+use serde_json::value::RawValue;
+
+use crate::identity::ResponseId;
+use crate::identity::Shape;
+
+/// A part as it is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// JSON: an object for readings and attention, an array for sentences and explanations.
+    pub body: &'a [u8],
+    /// A JSON array.
+    pub warnings: &'a [u8],
+}
+
+/// Puts an answer together; the parts come in the order of the recipe's keys.
+pub fn put_together(id: ResponseId, shape: Shape, parts: &[Part<'_>]) -> Vec<u8> {
+    let size: usize = parts.iter().map(|part| part.body.len() + part.warnings.len() + 32).sum();
+    let mut out = Vec::with_capacity(size + 128);
+    out.extend_from_slice(format!(r#"{{"id":"{id}","#).as_bytes());
+    let mut rest = parts.iter();
+    let mut next = || rest.next().map_or(&[][..], |part| part.body);
+    out.extend_from_slice(inner(next()));
+    if shape == Shape::ExplainSentences {
+        out.extend_from_slice(br#","sentences":"#);
+        out.extend_from_slice(next());
+    }
+    match shape {
+        Shape::Predict => {}
+        Shape::Attention => {
+            out.extend_from_slice(br#","attention":"#);
+            out.extend_from_slice(next());
+        }
+        Shape::Explain | Shape::ExplainSentences => {
+            out.extend_from_slice(br#","explanations":["#);
+            join(&mut out, rest.map(|part| inner(part.body)));
+            out.push(b']');
+        }
+    }
+    out.extend_from_slice(br#","warnings":["#);
+    join(&mut out, distinct_warnings(parts).iter().map(|warning| warning.get().as_bytes()));
+    out.extend_from_slice(b"]}");
+    out
+}
+
+/// What stands between the brackets of an object or array.
+fn inner(json: &[u8]) -> &[u8] {
+    json.get(1..json.len().saturating_sub(1)).unwrap_or_default()
+}
+
+fn join<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a [u8]>) {
+    for (index, item) in items.filter(|item| !item.is_empty()).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(item);
+    }
+}
+
+/// Two methods may say the same of a text; it is told once.
+fn distinct_warnings<'a>(parts: &[Part<'a>]) -> Vec<&'a RawValue> {
+    let mut distinct: Vec<&RawValue> = Vec::new();
+    for part in parts.iter().filter(|part| part.warnings != b"[]") {
+        let warnings: Vec<&RawValue> = serde_json::from_slice(part.warnings).unwrap_or_default();
+        for warning in warnings {
+            if !distinct.iter().any(|known| known.get() == warning.get()) {
+                distinct.push(warning);
+            }
+        }
+    }
+    distinct
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part<'a>(body: &'a str, warnings: &'a str) -> Part<'a> {
+        Part { body: body.as_bytes(), warnings: warnings.as_bytes() }
+    }
+
+    fn text(shape: Shape, parts: &[Part<'_>]) -> String {
+        let id = ResponseId([7; 32]);
+        let text = String::from_utf8(put_together(id, shape, parts)).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).expect("it should be JSON");
+        text.replace(&id.to_string(), "7")
+    }
+
+    #[test]
+    fn a_prediction_is_its_reading_with_the_id_before_and_the_warnings_behind() {
+        let reading = part(r#"{"text":"x"}"#, r#"[{"code":"truncated"}]"#);
+        assert_eq!(
+            text(Shape::Predict, &[reading]),
+            r#"{"id":"7","text":"x","warnings":[{"code":"truncated"}]}"#
+        );
+    }
+
+    #[test]
+    fn explanations_of_several_methods_stand_in_one_list_and_say_the_same_thing_once() {
+        let reading = part(r#"{"text":"x"}"#, "[]");
+        let sentences = part(r#"[{"index":0}]"#, "[]");
+        let first = part(r#"[{"m":1},{"m":2}]"#, r#"[{"code":"a"},{"code":"b"}]"#);
+        let second = part(r#"[{"m":3}]"#, r#"[{"code":"b"}]"#);
+        assert_eq!(
+            text(Shape::ExplainSentences, &[reading, sentences, first, second]),
+            r#"{"id":"7","text":"x","sentences":[{"index":0}],"explanations":[{"m":1},{"m":2},{"m":3}],"warnings":[{"code":"a"},{"code":"b"}]}"#
+        );
+        let nothing = part("[]", "[]");
+        assert_eq!(
+            text(Shape::Explain, &[reading, nothing, second]),
+            r#"{"id":"7","text":"x","explanations":[{"m":3}],"warnings":[{"code":"b"}]}"#
+        );
+    }
+}

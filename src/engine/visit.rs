@@ -1,0 +1,293 @@
+//! One request's visit: what it may cost in time, the place it takes, and how its texts get answers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use super::admission::Place;
+use super::flight::{Boarding, Duty, Lost, Ticket};
+use super::question::Computed;
+use super::{Engine, Failure, OwnedText, Question, put_together};
+use crate::cache::memory::Record;
+use crate::identity::Recipe;
+use crate::identity::{ResponseId, ResultKey};
+use crate::metrics::Source;
+
+/// A request that is being answered, for one text or many.
+pub struct Visit {
+    deadline: Instant,
+    place: Mutex<Option<Arc<Place>>>,
+}
+
+/// An answer with what is to be said about it beside its bytes.
+#[derive(Debug)]
+pub struct Told {
+    /// Its identity.
+    pub id: ResponseId,
+    /// JSON: a function of the id alone.
+    pub body: Vec<u8>,
+    /// Where its results came from.
+    pub sources: Sources,
+    /// Whether the id can be asked for from now on.
+    pub stored: bool,
+    /// The longest that any of its results waited for a worker.
+    pub queued: Duration,
+    /// Time that a worker took for it; none for results that were there.
+    pub computed: Duration,
+}
+
+/// How many results came from where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The tier in memory.
+    pub memory: usize,
+    /// The durable tier.
+    pub durable: usize,
+    /// Computed for this request.
+    pub computed: usize,
+    /// Computed for another request at the same time.
+    pub collapsed: usize,
+}
+
+/// A result that a flight has brought.
+#[derive(Debug, Clone)]
+pub struct Landed {
+    record: Arc<Record>,
+    queued: Duration,
+    took: Duration,
+}
+
+type Outcome = Result<Landed, Failure>;
+
+impl Visit {
+    /// A visit that ends at this time.
+    pub fn until(deadline: Instant) -> Self {
+        Visit { deadline, place: Mutex::new(None) }
+    }
+
+    /// The request's place: one for all its texts, taken when the first of them needs a worker.
+    fn place(&self, engine: &Engine) -> Result<Arc<Place>, Failure> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = &*place {
+            return Ok(place.clone());
+        }
+        let new = Arc::new(engine.admission.enter()?);
+        *place = Some(new.clone());
+        Ok(new)
+    }
+}
+
+impl Engine {
+    /// Answers a question about a text: from the cache, from a computation under way, or from one of
+    /// its own. Dropping the future leaves the computation, which stops when nobody waits for it.
+    ///
+    /// # Errors
+    /// See [`Failure`]; a panic in a method is a [`Failure::Internal`] of this text alone.
+    pub async fn ask(
+        self: &Arc<Self>,
+        visit: &Visit,
+        question: &Arc<Question>,
+        text: OwnedText,
+    ) -> Result<Told, Failure> {
+        let recipe = question.recipe(&text);
+        let mut gathered = Gathered::default();
+        for key in &recipe.keys {
+            if let Some(record) = self.cache.remembered(*key) {
+                gathered.add(*key, record, Source::Memory);
+            }
+        }
+        if gathered.lacks_any(&recipe) {
+            let rest = self.fetch_rest(visit, question, &text, &recipe, &mut gathered);
+            timeout_at(visit.deadline, rest).await.unwrap_or(Err(Failure::Deadline))?;
+        }
+        self.tell(recipe, gathered).await
+    }
+
+    /// The answer of an id that was given before; none if nothing is known of it any more.
+    pub async fn recall(&self, id: ResponseId) -> Option<Told> {
+        let recipe = self.cache.recipe(id).await?;
+        let mut gathered = Gathered::default();
+        for key in &recipe.keys {
+            if let Some(record) = self.cache.remembered(*key) {
+                gathered.add(*key, record, Source::Memory);
+            }
+        }
+        for (key, record) in self.cache.kept(&gathered.lacking(&recipe)).await {
+            gathered.add(key, record, Source::Durable);
+        }
+        if gathered.lacks_any(&recipe) {
+            return None;
+        }
+        self.tell(recipe, gathered).await.ok()
+    }
+
+    async fn tell(&self, recipe: Recipe, gathered: Gathered) -> Result<Told, Failure> {
+        let id = recipe.id();
+        let records = gathered.in_order(&recipe)?;
+        let stored = self.cache.keep(id, &recipe, &records).await;
+        let sources = gathered.sources;
+        for (source, count) in [
+            (Source::Memory, sources.memory),
+            (Source::Durable, sources.durable),
+            (Source::Computed, sources.computed),
+            (Source::Collapsed, sources.collapsed),
+        ] {
+            self.metrics.results_used(source, count as u64);
+        }
+        let body = put_together(id, &recipe, &records);
+        Ok(Told { id, body, sources, stored, queued: gathered.queued, computed: gathered.computed })
+    }
+
+    async fn fetch_rest(
+        self: &Arc<Self>,
+        visit: &Visit,
+        question: &Arc<Question>,
+        text: &OwnedText,
+        recipe: &Recipe,
+        gathered: &mut Gathered,
+    ) -> Result<(), Failure> {
+        for (key, record) in self.cache.kept(&gathered.lacking(recipe)).await {
+            gathered.add(key, record, Source::Durable);
+        }
+        let lacking = gathered.lacking(recipe);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        for mut ticket in self.board(visit, question, text, &lacking)? {
+            let lost = |_: Lost| Failure::Internal("a computation ended without its result".into());
+            let source = if ticket.is_first() { Source::Computed } else { Source::Collapsed };
+            for (key, outcome) in ticket.landed().await.map_err(lost)? {
+                gathered.land(key, outcome?, source);
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins what is under way, and sets off for what is not.
+    fn board(
+        self: &Arc<Self>,
+        visit: &Visit,
+        question: &Arc<Question>,
+        text: &OwnedText,
+        keys: &[ResultKey],
+    ) -> Result<Vec<Ticket<ResultKey, Outcome>>, Failure> {
+        // Who only waits for what others compute needs no place.
+        if let Boarding::Boarded(tickets, _) = self.flights.board(keys, false) {
+            return Ok(tickets);
+        }
+        let place = visit.place(self)?;
+        let Boarding::Boarded(tickets, duty) = self.flights.board(keys, true) else {
+            return Err(Failure::Internal("a flight could not begin".into()));
+        };
+        if let Some(duty) = duty {
+            let (engine, question, text) = (self.clone(), question.clone(), text.clone());
+            duty.fly(|duty| async move { engine.fly(duty, question, text, place).await });
+        }
+        Ok(tickets)
+    }
+
+    /// The task of a flight.
+    async fn fly(
+        self: Arc<Self>,
+        mut duty: Duty<ResultKey, Outcome>,
+        question: Arc<Question>,
+        text: OwnedText,
+        _place: Arc<Place>,
+    ) {
+        self.land_what_is_known(&mut duty).await;
+        let wanted = duty.keys();
+        if wanted.is_empty() {
+            return;
+        }
+        let (sender, mut computed) = mpsc::unbounded_channel::<(Computed, Duration)>();
+        let work = self.pool.run(move |cancellation, waited| {
+            let mut called_off = false;
+            question.compute(&text, &wanted, cancellation, &mut |result| {
+                called_off |= matches!(result.outcome, Err(Failure::Cancelled));
+                // Nobody there to receive it means that it was called off.
+                let _ = sender.send((result, waited));
+            });
+            if called_off { Err(Failure::Cancelled) } else { Ok(()) }
+        });
+        tokio::pin!(work);
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                Some((result, waited)) = computed.recv() => self.land(&mut duty, result, waited),
+                outcome = &mut work => break outcome,
+            }
+        };
+        while let Ok((result, waited)) = computed.try_recv() {
+            self.land(&mut duty, result, waited);
+        }
+        let rest = outcome.err().unwrap_or_else(|| Failure::Internal("a part was not computed".into()));
+        duty.land_rest(&Err(rest));
+    }
+
+    /// Between its look into the cache and its boarding, another flight may have landed.
+    async fn land_what_is_known(&self, duty: &mut Duty<ResultKey, Outcome>) {
+        let at_once = |record| Ok(Landed { record, queued: Duration::ZERO, took: Duration::ZERO });
+        for key in duty.keys() {
+            if let Some(record) = self.cache.remembered(key) {
+                duty.land(key, at_once(record));
+            }
+        }
+        for (key, record) in self.cache.kept(&duty.keys()).await {
+            duty.land(key, at_once(record));
+        }
+    }
+
+    fn land(&self, duty: &mut Duty<ResultKey, Outcome>, computed: Computed, queued: Duration) {
+        let took = computed.took;
+        let outcome = computed.outcome.map(|made| {
+            self.metrics.computed(computed.part, took);
+            let record = self.cache.remember(computed.key, made.body, made.warnings);
+            Landed { record, queued, took }
+        });
+        duty.land(computed.key, outcome);
+    }
+}
+
+/// Results as they come in.
+#[derive(Default)]
+struct Gathered {
+    records: HashMap<ResultKey, Arc<Record>>,
+    sources: Sources,
+    queued: Duration,
+    computed: Duration,
+}
+
+impl Gathered {
+    fn add(&mut self, key: ResultKey, record: Arc<Record>, source: Source) {
+        self.records.insert(key, record);
+        match source {
+            Source::Memory => self.sources.memory += 1,
+            Source::Durable => self.sources.durable += 1,
+            Source::Computed => self.sources.computed += 1,
+            Source::Collapsed => self.sources.collapsed += 1,
+        }
+    }
+
+    fn land(&mut self, key: ResultKey, landed: Landed, source: Source) {
+        self.add(key, landed.record, source);
+        self.queued = self.queued.max(landed.queued);
+        self.computed += landed.took;
+    }
+
+    fn lacking(&self, recipe: &Recipe) -> Vec<ResultKey> {
+        recipe.keys.iter().copied().filter(|key| !self.records.contains_key(key)).collect()
+    }
+
+    fn lacks_any(&self, recipe: &Recipe) -> bool {
+        recipe.keys.iter().any(|key| !self.records.contains_key(key))
+    }
+
+    fn in_order(&self, recipe: &Recipe) -> Result<Vec<Arc<Record>>, Failure> {
+        let record = |key: &ResultKey| self.records.get(key).cloned();
+        let all: Option<Vec<_>> = recipe.keys.iter().map(record).collect();
+        all.ok_or_else(|| Failure::Internal("an answer lacks one of its parts".into()))
+    }
+}

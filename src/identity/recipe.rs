@@ -1,0 +1,65 @@
+//! How a response is put together from results: enough to make its bytes again, a year later.
+
+use crate::identity::{ResponseId, ResultKey};
+
+/// Which parts a response has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// The prediction alone.
+    Predict,
+    /// The prediction with explanations.
+    Explain,
+    /// The same with the list of sentences that the scores belong to.
+    ExplainSentences,
+    /// The prediction with attention maps.
+    Attention,
+}
+
+const SHAPES: [Shape; 4] = [Shape::Predict, Shape::Explain, Shape::ExplainSentences, Shape::Attention];
+
+impl Shape {
+    /// Its name in ids and in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shape::Predict => "predict",
+            Shape::Explain => "explain",
+            Shape::ExplainSentences => "explain-sentences",
+            Shape::Attention => "attention",
+        }
+    }
+
+    /// The shape of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        SHAPES.into_iter().find(|shape| shape.name() == name)
+    }
+}
+
+/// A response: its shape, and the keys of its results, that of the reading (prediction, tokens and
+/// words) first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// How the results are put together.
+    pub shape: Shape,
+    /// The results, in order; never empty.
+    pub keys: Vec<ResultKey>,
+}
+
+impl Recipe {
+    /// The identity of the response.
+    pub fn id(&self) -> ResponseId {
+        ResponseId::new(self.shape.name(), &self.keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_is_found_by_its_own_name() {
+        for shape in SHAPES {
+            assert_eq!(Shape::named(shape.name()), Some(shape));
+        }
+        assert_eq!(Shape::named("Explain"), None);
+    }
+}

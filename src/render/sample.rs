@@ -1,0 +1,174 @@
+//! Answers for tests of what is drawn.
+
+use serde_json::{Value, json};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::engine::Answer;
+
+const PROBABILITIES: [f64; 2] = [0.062027965, 0.937972];
+
+/// The review of the README.
+pub fn review() -> Answer {
+    let scores = [
+        0.14889377,
+        0.9135737,
+        0.3287406,
+        -0.054704953,
+        0.42352903,
+        0.20668884,
+        -0.52627385,
+        -0.052242007,
+        -0.004035303,
+        -0.022780962,
+    ];
+    words("A gripping film, though it drags a little.", &scores)
+}
+
+/// Scores of the words of a text.
+pub fn words(text: &str, scores: &[f32]) -> Answer {
+    pair(text, None, scores)
+}
+
+/// Scores of the words of two texts.
+pub fn pair(text: &str, text_pair: Option<&str>, scores: &[f32]) -> Answer {
+    let mut words = Vec::new();
+    for (segment, text) in [Some(text), text_pair].into_iter().flatten().enumerate() {
+        let mut start = 0;
+        for part in text.split_word_bounds() {
+            let end = start + part.chars().count();
+            if !part.chars().all(char::is_whitespace) {
+                words.push(json!({"index": words.len(), "text": part, "start": start, "end": end,
+                                  "tokens": [words.len() + 1], "segment": segment}));
+            }
+            start = end;
+        }
+    }
+    let tokens: Vec<Value> = words
+        .iter()
+        .map(|word| {
+            json!({"index": word["tokens"][0], "text": word["text"], "start": word["start"],
+                   "end": word["end"], "word": word["index"], "special": false, "segment": word["segment"]})
+        })
+        .collect();
+    let special = |index: usize, text: &str| json!({"index": index, "text": text, "start": 0, "end": 0, "word": null, "special": true, "segment": 0});
+    let last = tokens.len() + 1;
+    let tokens: Vec<Value> =
+        [special(0, "[CLS]")].into_iter().chain(tokens).chain([special(last, "[SEP]")]).collect();
+    let value = json!({
+        "id": "873db85e83fe75ead97fdbbc6858768382b635d2168d132fc340fdb146ac2ec7",
+        "model": {"id": "movie-reviews", "fingerprint": "567806b0f6fe7606f73d7a5888a241c3fb147ce75ced0a40"},
+        "text": text,
+        "text_pair": text_pair,
+        "truncated": null,
+        "prediction": {
+            "label": "positive", "index": 1, "logits": [-1.3595046, 1.3566302],
+            "scores": [{"label": "negative", "score": PROBABILITIES[0]},
+                       {"label": "positive", "score": PROBABILITIES[1]}]
+        },
+        "tokens": tokens,
+        "words": words,
+        "explanations": [{
+            "method": "integrated_gradients",
+            "target": {"label": "positive", "index": 1},
+            "output": "logit",
+            "granularity": "word",
+            "scores": scores,
+            "special_scores": [0.0, 0.0],
+            "convergence": {"delta": -0.00076945993, "tolerance": 0.013621583, "converged": true, "steps": 17,
+                            "gradients": 17, "baseline_output": -0.0055280956, "target_output": 1.3566302},
+            "quality": null
+        }],
+        "warnings": []
+    });
+    answer(value)
+}
+
+/// Scores of the tokens, the special ones included.
+pub fn tokens(text: &str, scores: &[f32]) -> Answer {
+    let mut value = serde_json::to_value(words(text, &[])).expect("an answer is JSON");
+    let explanation = &mut value["explanations"][0];
+    explanation["granularity"] = json!("token");
+    explanation["scores"] = json!(scores);
+    explanation["special_scores"] = Value::Null;
+    answer(value)
+}
+
+/// One score for the whole text as a sentence.
+pub fn sentence(text: &str, score: f32) -> Answer {
+    let mut value = serde_json::to_value(words(text, &[])).expect("an answer is JSON");
+    value["explanations"][0]["granularity"] = json!("sentence");
+    value["explanations"][0]["scores"] = json!([score]);
+    value["sentences"] = json!([{"index": 0, "text": text, "start": 0, "end": text.chars().count(),
+                                 "words": [], "segment": 0}]);
+    answer(value)
+}
+
+/// Attention of heads that look at themselves and, a little, at all others.
+pub fn attention(layers: usize, heads: usize, tokens: usize) -> Answer {
+    let text = vec!["word"; tokens.saturating_sub(2)].join(" ");
+    let mut value = serde_json::to_value(words(&text, &[])).expect("an answer is JSON");
+    value["explanations"] = Value::Null;
+    let row = |head: usize, query: usize| -> Vec<f64> {
+        // Pseudo-random, so that hardly two neighbours are alike.
+        let raw = |key: usize| 0.02 + ((query * 131 + key * 71 + head * 37) % 97) as f64 / 97.0;
+        let sum: f64 = (0..tokens).map(raw).sum();
+        (0..tokens).map(|key| raw(key) / sum).collect()
+    };
+    let head = |head: usize| (0..tokens).map(|query| row(head, query)).collect::<Vec<_>>();
+    let statistics = json!({"entropy": 2.0, "entropy_normalized": 0.41, "entropy_sum": 20.0, "quality": 0.5,
+                            "special_token_mass": 0.83});
+    value["attention"] = json!({
+        "layers": (0..layers).collect::<Vec<_>>(),
+        "heads": (0..heads).collect::<Vec<_>>(),
+        "weights": (0..layers).map(|layer| (0..heads).map(|h| head(layer * heads + h)).collect::<Vec<_>>())
+            .collect::<Vec<_>>(),
+        "statistics": vec![vec![statistics; heads]; layers],
+        "rollout": head(0),
+    });
+    answer(value)
+}
+
+/// A text and labels that try to break out of the markup.
+pub fn hostile() -> Answer {
+    let text = "<script>alert(1)</script> ]]> & \" ' \u{0}\u{1b}[31m\u{FFFE}\u{FFFF} \u{202E}evil\u{200B} <!-- --> \
+                </text></svg></title></style>";
+    let mut answer = words(text, &[0.5; 64]);
+    let label = "<b title=\"x\">&'";
+    answer.model.id = label.to_owned();
+    answer.prediction.label = Some(label.to_owned());
+    answer.prediction.scores[1].label = label.to_owned();
+    for explanation in answer.explanations.iter_mut().flatten() {
+        explanation.method = "<i>_\u{1}".to_owned();
+        explanation.target.iter_mut().for_each(|target| target.label = label.to_owned());
+    }
+    answer
+}
+
+/// Every kind of answer there is.
+pub fn all() -> Vec<Answer> {
+    let mut predicted = review();
+    predicted.explanations = None;
+    vec![
+        review(),
+        predicted,
+        words("", &[]),
+        words("One", &[-0.3]),
+        words("so so so so", &[0.1, -0.2, 0.3, 0.0]),
+        words("all is nothing", &[0.0; 3]),
+        words("👩‍👩‍👧 🇩🇪 é e\u{301} 世界,好", &[0.4, -0.1, 0.2, 0.3, 0.1, 0.5, -0.9, 0.2]),
+        words("الفيلم رائع جدا", &[0.1, 0.9, -0.4]),
+        words("line\none\ttab\r\n\r\nend", &[0.1, 0.2, -0.3, 0.4]),
+        words(&"tremendously ".repeat(510), &[0.25; 510]),
+        words(&"x".repeat(5000), &[1.0]),
+        pair("Is it good?", Some("It is."), &[0.1, 0.2, 0.3, -0.4, 0.5, 0.6, -0.7]),
+        tokens("not bad", &[0.1, -0.6, 0.9, -0.05]),
+        sentence("All of it.\nAs one.", -0.7),
+        attention(1, 2, 12),
+        attention(2, 3, 70),
+        hostile(),
+    ]
+}
+
+fn answer(value: Value) -> Answer {
+    serde_json::from_value(value).expect("the sample is an answer")
+}

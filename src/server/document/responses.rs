@@ -1,0 +1,164 @@
+//! The responses that many operations share, with an example of each kind of problem.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use serde_json::Value;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::{Content, Header, Ref, RefOr, Schema};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::engine::Answer;
+use crate::server::document::Batch;
+use crate::server::problem::{Kind, Problem};
+
+/// Real answers to show.
+pub trait Examples {
+    /// What the answer is about.
+    const DESCRIPTION: &'static str;
+    /// An answer to one text, as JSON.
+    const ONE: &'static str;
+    /// An answer to a batch, as JSON.
+    const MANY: &'static str;
+}
+
+/// The responses to a question about texts.
+pub struct TextResponses<E>(PhantomData<E>);
+
+/// The responses to a question about what was answered before.
+pub struct RecallResponses;
+
+/// The problems of a path that asks the engine without computing.
+pub struct EngineProblems;
+
+/// The responses of a path that needs no engine: its problems alone.
+pub struct PlainProblems;
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+impl<E: Examples> IntoResponses for TextResponses<E> {
+    fn responses() -> Responses {
+        let answer = ContentBuilder::new()
+            .schema(Some(one_or_many()))
+            .examples_from_iter([
+                ("one", example("One text", E::ONE)),
+                ("many", example("A batch; an item that fails spoils no other", E::MANY)),
+            ])
+            .build();
+        let response =
+            drawn(ResponseBuilder::new().description(E::DESCRIPTION).content("application/json", answer));
+        let response = response
+            .header("Content-Location", header("Where the answer can be had again; absent for a batch, and where the answer could not be kept", "/v1/explanations/16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818"))
+            .header("Cache-Status", header("Where the results came from (RFC 9211)", "explaind; hit; detail=memory"))
+            .header("Server-Timing", header("Milliseconds in the queue, of workers, and all in all", "queue;dur=0.2, compute;dur=310.5, total;dur=311.9"));
+        let mut responses = problems(&[400, 406, 413, 415, 422, 429, 500, 503, 504]);
+        responses.insert("200".into(), RefOr::T(response.build()));
+        responses
+    }
+}
+
+impl IntoResponses for RecallResponses {
+    fn responses() -> Responses {
+        let answer = ContentBuilder::new()
+            .schema(Some(reference::<Answer>()))
+            .example(Some(parsed(include_str!("../../../openapi/examples/explain.json"))))
+            .build();
+        let response = drawn(
+            ResponseBuilder::new()
+                .description("The same bytes as when the answer was first given")
+                .content("application/json", answer),
+        );
+        let unchanged =
+            ResponseBuilder::new().description("The client has it already, as `If-None-Match` says");
+        let mut responses = problems(&[400, 404, 406, 500, 503]);
+        responses.insert("200".into(), RefOr::T(response.build()));
+        responses.insert("304".into(), RefOr::T(unchanged.build()));
+        responses
+    }
+}
+
+impl IntoResponses for EngineProblems {
+    fn responses() -> Responses {
+        problems(&[400, 500, 503])
+    }
+}
+
+impl IntoResponses for PlainProblems {
+    fn responses() -> Responses {
+        problems(&[400, 500])
+    }
+}
+
+/// The problems of some statuses, each kind with an example.
+fn problems(statuses: &[u16]) -> Responses {
+    let response = |status: &u16| {
+        let kinds: Vec<&'static Kind> =
+            Kind::all().into_iter().filter(|kind| kind.status.as_u16() == *status).collect();
+        let titles: Vec<&str> = kinds.iter().map(|kind| kind.title).collect();
+        let examples = kinds.iter().map(|kind| {
+            let problem = serde_json::to_value(Problem::example(kind)).unwrap_or_default();
+            (kind.name, ExampleBuilder::new().summary(kind.title).value(Some(problem)).build())
+        });
+        let content =
+            ContentBuilder::new().schema(Some(reference::<Problem>())).examples_from_iter(examples).build();
+        let response = ResponseBuilder::new()
+            .description(titles.join("; "))
+            .content("application/problem+json", content);
+        let response = match kinds.iter().any(|kind| kind.may_be_tried_again()) {
+            true => response.header("Retry-After", header("Seconds to wait before trying again", "3")),
+            false => response,
+        };
+        (status.to_string(), RefOr::T(response.build()))
+    };
+    statuses.iter().map(response).collect()
+}
+
+/// Adds the page and the picture that an answer can be had as, and the headers that go with any form.
+fn drawn(response: ResponseBuilder) -> ResponseBuilder {
+    response
+        .content("text/html", text_content("<!DOCTYPE html><html lang=\"en\">…</html>"))
+        .content("image/svg+xml", text_content("<svg xmlns=\"http://www.w3.org/2000/svg\">…</svg>"))
+        .header(
+            "ETag",
+            header(
+                "Names these bytes: the answer's id for JSON; absent for a batch",
+                "\"16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818\"",
+            ),
+        )
+        .header("Vary", header("The form depends on the Accept header", "accept"))
+        .header(
+            "X-Request-Id",
+            header("The request's name, as sent or new", "019e3a5c-7d41-7c02-9b1e-5f0d3c2a8e64"),
+        )
+}
+
+fn text_content(example: &str) -> Content {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    ContentBuilder::new().schema(Some(text)).example(Some(Value::String(example.into()))).build()
+}
+
+fn one_or_many() -> Schema {
+    OneOfBuilder::new().item(reference::<Answer>()).item(reference::<Batch>()).into()
+}
+
+fn reference<T: ToSchema>() -> Ref {
+    Ref::from_schema_name(T::name())
+}
+
+fn header(description: &str, example: &str) -> Header {
+    let text = ObjectBuilder::new().schema_type(Type::String).examples([Value::String(example.into())]);
+    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
+}
+
+fn example(summary: &str, json: &str) -> utoipa::openapi::example::Example {
+    ExampleBuilder::new().summary(summary).value(Some(parsed(json))).build()
+}
+
+/// An example that is kept as a file; tests hold these files to the server.
+pub fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or(Value::Null)
+}

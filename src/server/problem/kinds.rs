@@ -1,0 +1,250 @@
+//! The kinds of problem there are, and how each is told.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use super::Problem;
+use crate::engine::Failure;
+use crate::model::EncodeError;
+use crate::server::input::Pointers;
+
+/// A kind of problem: stable name, title, status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// The end of `type`: never changes its meaning.
+    pub name: &'static str,
+    /// The kind in words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: StatusCode,
+}
+
+const fn kind(name: &'static str, status: StatusCode, title: &'static str) -> Kind {
+    Kind { name, title, status }
+}
+
+static MALFORMED_JSON: Kind = kind("malformed-json", StatusCode::BAD_REQUEST, "The body is not JSON");
+static UNREADABLE_BODY: Kind = kind("unreadable-body", StatusCode::BAD_REQUEST, "The body could not be read");
+static UNEXPECTED_QUERY: Kind = kind("unexpected-query", StatusCode::BAD_REQUEST, "The path takes no query");
+static INVALID_HEADER: Kind = kind("invalid-header", StatusCode::BAD_REQUEST, "A header is not valid");
+static NOT_FOUND: Kind = kind("not-found", StatusCode::NOT_FOUND, "There is nothing here");
+static NOT_KEPT: Kind = kind("not-kept", StatusCode::NOT_FOUND, "No such answer is kept");
+static WRONG_METHOD: Kind =
+    kind("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The path knows other methods");
+static NOT_ACCEPTABLE: Kind =
+    kind("not-acceptable", StatusCode::NOT_ACCEPTABLE, "The answer has no such form");
+static TOO_LARGE: Kind = kind("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
+static MEDIA_TYPE: Kind =
+    kind("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be JSON");
+static INVALID: Kind = kind("invalid-field", StatusCode::UNPROCESSABLE_ENTITY, "A field is not valid");
+static TOO_LONG: Kind =
+    kind("text-too-long", StatusCode::UNPROCESSABLE_ENTITY, "The text is longer than the model takes");
+static ANSWER_TOO_LARGE: Kind =
+    kind("answer-too-large", StatusCode::UNPROCESSABLE_ENTITY, "The answer would be too large");
+static NOT_FINITE: Kind = kind(
+    "output-not-finite",
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "The model gives no finite numbers for this text",
+);
+static OVERLOADED: Kind =
+    kind("over-capacity", StatusCode::TOO_MANY_REQUESTS, "The server has all the work it can take");
+static INTERNAL: Kind = kind("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here");
+static STARTING: Kind = kind("starting", StatusCode::SERVICE_UNAVAILABLE, "The server is starting");
+static DRAINING: Kind = kind("draining", StatusCode::SERVICE_UNAVAILABLE, "The server is stopping");
+static DEADLINE: Kind =
+    kind("deadline-exceeded", StatusCode::GATEWAY_TIMEOUT, "The answer was not ready in time");
+
+impl Kind {
+    /// All kinds, by status.
+    pub fn all() -> [&'static Kind; 19] {
+        [
+            &MALFORMED_JSON,
+            &UNREADABLE_BODY,
+            &UNEXPECTED_QUERY,
+            &INVALID_HEADER,
+            &NOT_FOUND,
+            &NOT_KEPT,
+            &WRONG_METHOD,
+            &NOT_ACCEPTABLE,
+            &TOO_LARGE,
+            &MEDIA_TYPE,
+            &INVALID,
+            &TOO_LONG,
+            &ANSWER_TOO_LARGE,
+            &NOT_FINITE,
+            &OVERLOADED,
+            &INTERNAL,
+            &STARTING,
+            &DRAINING,
+            &DEADLINE,
+        ]
+    }
+}
+
+impl Kind {
+    /// Whether the same request may succeed later: such answers carry `Retry-After`.
+    pub fn may_be_tried_again(&self) -> bool {
+        [&OVERLOADED, &STARTING, &DRAINING].contains(&self)
+    }
+}
+
+impl Problem {
+    pub(in crate::server) fn malformed_json(error: &serde_json::Error) -> Self {
+        Problem::new(&MALFORMED_JSON, error.to_string()).with_remedy("send one JSON object, in UTF-8")
+    }
+
+    pub(in crate::server) fn unreadable_body(detail: impl Into<String>) -> Self {
+        Problem::new(&UNREADABLE_BODY, detail).with_remedy("send the whole body, as its length says")
+    }
+
+    pub(in crate::server) fn query() -> Self {
+        Problem::new(&UNEXPECTED_QUERY, "nothing here is asked by a query string")
+            .with_remedy("leave out the `?` and what follows it; requests are JSON bodies")
+    }
+
+    pub(in crate::server) fn timeout_header(longest: Duration) -> Self {
+        let detail = "the header X-Request-Timeout holds no time that may be asked for";
+        let longest = longest.as_secs();
+        Problem::new(&INVALID_HEADER, detail)
+            .with_remedy(format!("send seconds above 0 and up to {longest}, such as 2.5, or leave it out"))
+    }
+
+    pub(in crate::server) fn body_too_large() -> Self {
+        Problem::new(&TOO_LARGE, "the body is larger than this server accepts")
+            .with_remedy("send fewer texts at once, or raise `max_body_bytes` in the server's configuration")
+    }
+
+    pub(in crate::server) fn media_type(sent: Option<&str>) -> Self {
+        let detail = match sent {
+            None => "the request has no Content-Type".into(),
+            Some(sent) => format!("the request has Content-Type `{}`", sent.escape_debug()),
+        };
+        Problem::new(&MEDIA_TYPE, detail).with_remedy("send `Content-Type: application/json`")
+    }
+
+    pub(in crate::server) fn not_acceptable() -> Self {
+        Problem::new(&NOT_ACCEPTABLE, "the Accept header names no form that the answer has")
+            .with_remedy("accept application/json, text/html or image/svg+xml")
+    }
+
+    pub(in crate::server) fn no_picture_of_many() -> Self {
+        Problem::new(&NOT_ACCEPTABLE, "a batch is answered as JSON alone").with_remedy(
+            "accept application/json, and GET /v1/explanations/{id} for the picture of each answer",
+        )
+    }
+
+    pub(in crate::server) fn not_found(path: &str) -> Self {
+        Problem::new(&NOT_FOUND, format!("there is nothing at `{path}`")).with_remedy(
+            "POST /explain explains a text; GET /v1/models and GET /v1/methods list what there is, and /docs \
+             describes it all",
+        )
+    }
+
+    pub(in crate::server) fn no_id(id: &str) -> Self {
+        let shown: String = id.chars().take(80).collect();
+        Problem::new(&NOT_KEPT, format!("`{shown}` is no id of an answer"))
+            .with_remedy("send the `id` of an answer: 64 lower-case hexadecimal digits")
+    }
+
+    pub(in crate::server) fn not_kept() -> Self {
+        let detail = "no answer of this id is kept: it was never given, or had to make room";
+        Problem::new(&NOT_KEPT, detail).with_remedy("POST the question again: it gives the same id")
+    }
+
+    pub(in crate::server) fn wrong_method(method: &str) -> Self {
+        Problem::new(&WRONG_METHOD, format!("`{method}` is not allowed here"))
+            .with_remedy("the Allow header names the methods this path knows")
+    }
+
+    /// A field that is understood but not valid.
+    pub(in crate::server) fn invalid(
+        pointer: impl Into<String>,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Problem::new(&INVALID, detail).at(pointer).with_remedy(remedy)
+    }
+
+    pub(in crate::server) fn batch_too_large(bytes: usize, limit: usize) -> Self {
+        let detail = format!("with this answer the batch would take {bytes} bytes; it may hold {limit}");
+        Problem::new(&ANSWER_TOO_LARGE, detail).with_remedy("send fewer texts at once")
+    }
+
+    pub(in crate::server) fn starting() -> Self {
+        Problem::new(&STARTING, "the models are being loaded")
+            .with_remedy("try again soon; /readyz tells when")
+            .retry_after(Duration::from_secs(1))
+    }
+
+    pub(in crate::server) fn draining() -> Self {
+        Problem::new(&DRAINING, "the server finishes what it has and takes nothing new")
+            .with_remedy("send the request to another server, or try again")
+            .retry_after(Duration::from_secs(1))
+    }
+
+    pub(in crate::server) fn internal() -> Self {
+        Problem::new(&INTERNAL, "the server failed to answer; the log knows more under this request_id")
+            .with_remedy("try again; if it fails again, report it with the request_id")
+    }
+
+    /// Why a text got no answer; `pointers` says where it stands in the request.
+    pub(in crate::server) fn of_failure(failure: Failure, pointers: &Pointers) -> Self {
+        match failure {
+            Failure::Text(error) => Problem::of_text(&error, pointers),
+            Failure::Option { method, fault } => {
+                let option = fault.pointer();
+                Problem::invalid(
+                    format!("/options/{method}{option}"),
+                    fault.detail,
+                    "change the option, or leave it out for the default",
+                )
+            }
+            Failure::NotFinite => Problem::of_fault(&failure).at(pointers.text.clone()),
+            failure => Problem::of_fault(&failure),
+        }
+    }
+
+    /// A failure that no field is to blame for.
+    pub(in crate::server) fn of_fault(failure: &Failure) -> Self {
+        let told = |kind| Problem::new(kind, failure.to_string());
+        match failure {
+            Failure::TooLarge { .. } => told(&ANSWER_TOO_LARGE)
+                .with_remedy("name fewer `layers` and `heads`, or send a shorter text"),
+            Failure::NotFinite => told(&NOT_FINITE)
+                .with_remedy("check the model: its weights overflow single precision on this text"),
+            Failure::Overloaded { retry_after, .. } => {
+                told(&OVERLOADED).with_remedy("try again later").retry_after(*retry_after)
+            }
+            Failure::Deadline => told(&DEADLINE).with_remedy(
+                "allow more time in X-Request-Timeout, or ask for less: a shorter text, fewer methods or steps",
+            ),
+            Failure::Text(_) | Failure::Option { .. } | Failure::Cancelled | Failure::Internal(_) => {
+                tracing::error!(error = %failure, "an explanation failed");
+                Problem::internal()
+            }
+        }
+    }
+
+    fn of_text(error: &EncodeError, pointers: &Pointers) -> Self {
+        let pointer = if error.segment() == 0 { &pointers.text } else { &pointers.text_pair };
+        let detail = format!("the text {error}");
+        match error {
+            EncodeError::TooLong { tokens, limit } => {
+                let mut problem = Problem::new(&TOO_LONG, detail)
+                    .at(pointer)
+                    .with_remedy("send a shorter text, or set `truncate` to true to explain its beginning");
+                problem.0.tokens = Some(*tokens);
+                problem.0.limit = Some(*limit);
+                problem
+            }
+            EncodeError::Blank { .. } | EncodeError::NoTokens { .. } => {
+                Problem::invalid(pointer, detail, "send a text with at least one word")
+            }
+            EncodeError::PairNotSupported(_) => {
+                Problem::invalid(pointer, detail, "leave `text_pair` out, or ask a model made for pairs")
+            }
+            EncodeError::Tokenizer(_) => Problem::invalid(pointer, detail, "change the text"),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `GET /v1/explanations/{id}`: an answer again, a year later.
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use headers::HeaderMapExt;
+
+use crate::identity::ResponseId;
+use crate::server::answers;
+use crate::server::document::responses::RecallResponses;
+use crate::server::problem::Problem;
+use crate::server::representation::Representation;
+use crate::server::state::{AppState, Stage};
+
+/// Gives an answer again.
+///
+/// Any answer to a single text, or to one of a batch, by its `id`: the same bytes as long as it is kept.
+/// With `Accept: text/html` or `image/svg+xml`, it is drawn.
+#[utoipa::path(
+    get,
+    path = "/v1/explanations/{id}",
+    operation_id = "recall",
+    tag = "texts",
+    params(
+        ("id" = String, Path, description = "The `id` of an answer: 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$", example = json!("16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818")),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has", example = json!("\"16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818\""))
+    ),
+    responses(RecallResponses)
+)]
+pub async fn recall(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    representation: Representation,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    // What was answered before is told even while the server drains: it costs next to nothing.
+    let engine = match state.stage() {
+        Stage::Starting => return Err(Problem::starting()),
+        Stage::Open(engine) | Stage::Draining(engine) => engine,
+    };
+    let known = ResponseId::parse(&id).ok_or_else(|| Problem::no_id(&id))?;
+    let told = engine.recall(known).await.ok_or_else(Problem::not_kept)?;
+    answers::again(&told, representation, headers.typed_get()).await
+}

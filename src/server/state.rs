@@ -1,0 +1,89 @@
+//! What every handler can reach, and the stages of a server's life.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::problem::Problem;
+use crate::engine::Engine;
+use crate::metrics::Metrics;
+
+/// Shared by all handlers of one server.
+#[derive(Clone)]
+pub struct AppState {
+    house: Arc<House>,
+    /// What a request may cost.
+    pub limits: Limits,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Settings of the HTTP surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request body, in bytes.
+    pub body_bytes: usize,
+    /// The longest that a request may take.
+    pub deadline: Duration,
+}
+
+#[derive(Default)]
+struct House {
+    engine: OnceLock<Arc<Engine>>,
+    closing: AtomicBool,
+}
+
+/// Where a server is in its life.
+#[derive(Clone)]
+pub enum Stage {
+    /// Models are being loaded.
+    Starting,
+    /// Questions are answered.
+    Open(Arc<Engine>),
+    /// What is under way is finished, and nothing new is begun.
+    Draining(Arc<Engine>),
+}
+
+impl AppState {
+    /// A server whose models are yet to be loaded.
+    pub fn starting(limits: Limits, metrics: Arc<Metrics>) -> Self {
+        AppState { house: Arc::default(), limits, metrics }
+    }
+
+    /// Opens the house: from now on questions are answered. Only the first engine counts.
+    pub fn open(&self, engine: Arc<Engine>) {
+        let _ = self.house.engine.set(engine);
+    }
+
+    /// Closes the house to new questions.
+    pub fn close(&self) {
+        self.house.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Where the server is in its life.
+    pub fn stage(&self) -> Stage {
+        match (self.house.engine.get(), self.house.closing.load(Ordering::Relaxed)) {
+            (Some(engine), false) => Stage::Open(engine.clone()),
+            (Some(engine), true) => Stage::Draining(engine.clone()),
+            (None, _) => Stage::Starting,
+        }
+    }
+}
+
+/// The engine, for handlers that ask it something; 503 while there is none.
+pub struct Open(pub Arc<Engine>);
+
+impl FromRequestParts<AppState> for Open {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        match state.stage() {
+            Stage::Open(engine) => Ok(Open(engine)),
+            Stage::Starting => Err(Problem::starting()),
+            Stage::Draining(_) => Err(Problem::draining()),
+        }
+    }
+}

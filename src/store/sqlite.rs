@@ -1,0 +1,360 @@
+//! SQLite: one file, one writer, many readers, in write-ahead mode.
+//!
+//! What is committed survives the end of the process, however it ends. `synchronous = NORMAL` does not
+//! wait for the disk at every commit: when the machine itself loses power, the last moments may be
+//! missing, and never a part of a transaction.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{Executor, QueryBuilder, Row, Sqlite, SqliteConnection};
+
+use super::{Found, Kept, Milliseconds, OpenError, StoreError, StoredResponse, StoredResult, Writes};
+use crate::identity::{Recipe, Shape};
+use crate::identity::{ResponseId, ResultKey};
+
+/// The schema, one file a version.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a statement waits for another process that holds the file. A request waits no longer for
+/// its cache than this.
+const BUSY: Duration = Duration::from_secs(1);
+
+const READERS: u32 = 4;
+
+/// Results removed in one transaction, so that writers get in between.
+const EVICTED_AT_ONCE: i64 = 256;
+
+/// Free pages given back to the file system after an eviction (of 4 KiB each).
+const PAGES_GIVEN_BACK: u32 = 4096;
+
+/// What SQLite itself needs for a row beside its content, about.
+const ROW_OVERHEAD: usize = 256;
+
+const REMEDY: &str = "move it away, name another with --database-url sqlite:PATH, or go without one with --database-url memory";
+
+/// An open database.
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens a database file, or makes it, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// A directory that cannot be made, a file that is no database, is damaged, comes from a later
+    /// version of the program or cannot be written to.
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let fault = |problem: String| OpenError { path: path.display().to_string(), problem, remedy: REMEDY };
+        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+            std::fs::create_dir_all(directory)
+                .map_err(|error| fault(format!("needs the directory {}: {error}", directory.display())))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .busy_timeout(BUSY)
+            .pragma("journal_size_limit", "67108864");
+        let pool =
+            |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(2 * BUSY);
+        let opened = |error: sqlx::Error| fault(format!("cannot be opened: {}", told(&error)));
+        let writer = pool(1).connect_with(options.clone().create_if_missing(true)).await.map_err(opened)?;
+        check_whole(&writer).await.map_err(fault)?;
+        MIGRATIONS.run(&writer).await.map_err(|error| fault(format!("has another schema: {error}")))?;
+        // `read_only` would keep the readers from making the shared-memory file that write-ahead mode needs.
+        let readers = pool(READERS)
+            .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
+            .await
+            .map_err(opened)?;
+        let store = SqliteStore { path: path.to_owned(), writer, readers };
+        store.probe(0).await.map_err(|error| fault(format!("cannot be written to: {error}")))?;
+        Ok(store)
+    }
+
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The results that are there of these, none older than `not_before`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn results(
+        &self,
+        keys: &[ResultKey],
+        not_before: Milliseconds,
+    ) -> Result<Vec<Found>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT key, created_at, digest, warnings, body FROM results WHERE created_at >= ",
+        );
+        query.push_bind(not_before).push(" AND key IN (");
+        let mut list = query.separated(", ");
+        keys.iter().for_each(|key| {
+            list.push_bind(key.0.to_vec());
+        });
+        query.push(")");
+        let rows = query.build().fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(found).collect::<Result<_, _>>()?)
+    }
+
+    /// How a response is put together, if it was given before and no longer ago than `not_before`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn response(
+        &self,
+        id: ResponseId,
+        not_before: Milliseconds,
+    ) -> Result<Option<StoredResponse>, StoreError> {
+        let row =
+            sqlx::query("SELECT created_at, shape, keys FROM responses WHERE id = ? AND created_at >= ?")
+                .bind(id.0.to_vec())
+                .bind(not_before)
+                .fetch_optional(&self.readers)
+                .await?;
+        let Some(row) = row else { return Ok(None) };
+        let keys: &[u8] = row.try_get("keys")?;
+        let keys = keys.as_chunks::<32>().0.iter().map(|key| ResultKey(*key)).collect();
+        let shape = Shape::named(row.try_get("shape")?);
+        let recipe = shape.map(|shape| Recipe { shape, keys });
+        // A recipe that does not give its own id is damaged: as good as none.
+        let Some(recipe) = recipe.filter(|recipe| recipe.id() == id) else { return Ok(None) };
+        Ok(Some(StoredResponse { id, created_at: row.try_get("created_at")?, recipe }))
+    }
+
+    /// Writes in one transaction; once this returns, what was written survives the process. Gives the
+    /// responses that were left out because one of their results is not here (any more).
+    ///
+    /// # Errors
+    /// Nothing was written.
+    pub async fn write(&self, writes: &Writes, now: Milliseconds) -> Result<Vec<ResponseId>, StoreError> {
+        let mut left_out = Vec::new();
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        for result in &writes.results {
+            insert_result(&mut transaction, result, now).await?;
+        }
+        for response in &writes.responses {
+            let mut here = 0;
+            for key in &response.recipe.keys {
+                here += use_result(&mut transaction, *key, now).await?;
+            }
+            match here == response.recipe.keys.len() as u64 {
+                true => insert_response(&mut transaction, response, now).await?,
+                false => left_out.push(response.id),
+            }
+        }
+        for key in &writes.used_results {
+            use_result(&mut transaction, *key, now).await?;
+        }
+        for id in &writes.used_responses {
+            sqlx::query("UPDATE responses SET used_at = max(used_at, ?) WHERE id = ?")
+                .bind(now)
+                .bind(id.0.to_vec())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        for key in &writes.forgotten {
+            sqlx::query("DELETE FROM results WHERE key = ?")
+                .bind(key.0.to_vec())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(left_out)
+    }
+
+    /// Removes what is older than `not_before`, then what was not used for longest until at most
+    /// `most_bytes` of results are left.
+    ///
+    /// # Errors
+    /// The database does not answer; what was removed before stays removed.
+    pub async fn evict(&self, most_bytes: u64, not_before: Milliseconds) -> Result<Kept, StoreError> {
+        let mut kept = Kept::default();
+        for statement in
+            ["DELETE FROM responses WHERE created_at < ?", "DELETE FROM results WHERE created_at < ?"]
+        {
+            let removed =
+                sqlx::query(statement).bind(not_before).execute(&self.writer).await?.rows_affected();
+            kept.evicted += if statement.contains("FROM results") { removed } else { 0 };
+        }
+        loop {
+            kept.bytes = self.bytes().await?;
+            if kept.bytes <= most_bytes {
+                break;
+            }
+            kept.evicted += self.evict_least_used(kept.bytes - most_bytes).await?;
+        }
+        if kept.evicted > 0 {
+            let give_back = format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK})");
+            self.writer.execute(sqlx::AssertSqlSafe(give_back)).await?;
+        }
+        Ok(kept)
+    }
+
+    /// Bytes of all results with what their rows take.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn bytes(&self) -> Result<u64, StoreError> {
+        let sum: i64 =
+            sqlx::query_scalar("SELECT coalesce(sum(bytes), 0) FROM results").fetch_one(&self.writer).await?;
+        Ok(sum.max(0) as u64)
+    }
+
+    /// Writes something small, to see whether it can be done.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub async fn probe(&self, now: Milliseconds) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO probe (id, written_at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at")
+            .bind(now)
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Brings everything into the main file and lets go of it.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        if let Err(error) = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").await {
+            tracing::warn!(%error, "the database's log stays beside it; the next start takes it up");
+        }
+        self.writer.close().await;
+    }
+
+    /// Removes the results not used for longest, `excess` bytes of them at least or as many as go at
+    /// once, and every response that was last used no later: those may need what is gone.
+    async fn evict_least_used(&self, excess: u64) -> Result<u64, StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let rows = sqlx::query("SELECT id, used_at, bytes FROM results ORDER BY used_at, id LIMIT ?")
+            .bind(EVICTED_AT_ONCE)
+            .fetch_all(&mut *transaction)
+            .await?;
+        let (mut removed, mut freed, mut last_use) = (0, 0, Milliseconds::MIN);
+        for row in rows {
+            if freed >= excess {
+                break;
+            }
+            let id: i64 = row.try_get("id")?;
+            sqlx::query("DELETE FROM results WHERE id = ?").bind(id).execute(&mut *transaction).await?;
+            freed += row.try_get::<i64, _>("bytes")?.max(0) as u64;
+            last_use = row.try_get("used_at")?;
+            removed += 1;
+        }
+        sqlx::query("DELETE FROM responses WHERE used_at <= ?")
+            .bind(last_use)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(removed)
+    }
+}
+
+/// Reads the whole file: damage is better known before the first request than at the thousandth.
+async fn check_whole(writer: &SqlitePool) -> Result<(), String> {
+    let verdict: Result<String, sqlx::Error> =
+        sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(writer).await;
+    match verdict {
+        Ok(verdict) if verdict == "ok" => Ok(()),
+        Ok(verdict) => Err(format!("is damaged: {}", verdict.replace('\n', " "))),
+        Err(error) => Err(format!("is damaged: {}", told(&error))),
+    }
+}
+
+/// SQLite's own words, without sqlx's frame around them.
+fn told(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn found(row: &SqliteRow) -> Result<Found, sqlx::Error> {
+    let key: &[u8] = row.try_get("key")?;
+    let key = ResultKey(key.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?);
+    let digest: &[u8] = row.try_get("digest")?;
+    let result = StoredResult {
+        key,
+        created_at: row.try_get("created_at")?,
+        warnings: row.try_get("warnings")?,
+        body: row.try_get("body")?,
+    };
+    match digest == digest_of(&result) {
+        true => Ok(Found::Whole(result)),
+        false => Ok(Found::Damaged(key)),
+    }
+}
+
+fn digest_of(result: &StoredResult) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("explaind stored result");
+    hasher.update(&result.key.0).update(&(result.warnings.len() as u64).to_le_bytes());
+    *hasher.update(&result.warnings).update(&result.body).finalize().as_bytes()
+}
+
+async fn insert_result(
+    connection: &mut SqliteConnection,
+    result: &StoredResult,
+    now: Milliseconds,
+) -> Result<(), sqlx::Error> {
+    let bytes = result.body.len() + result.warnings.len() + ROW_OVERHEAD;
+    sqlx::query(
+        "INSERT INTO results (key, created_at, used_at, bytes, digest, warnings, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (key) DO UPDATE SET created_at = excluded.created_at, used_at = excluded.used_at,
+             bytes = excluded.bytes, digest = excluded.digest, warnings = excluded.warnings, body = excluded.body",
+    )
+    .bind(result.key.0.to_vec())
+    .bind(result.created_at)
+    .bind(now)
+    .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
+    .bind(digest_of(result).to_vec())
+    .bind(&result.warnings)
+    .bind(&result.body)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a result was used. A response is never used later than its results, so what is evicted
+/// by use takes no result from a response that stays. Gives 1 if the result is here, or else 0.
+async fn use_result(
+    connection: &mut SqliteConnection,
+    key: ResultKey,
+    now: Milliseconds,
+) -> Result<u64, sqlx::Error> {
+    let used = sqlx::query("UPDATE results SET used_at = max(used_at, ?) WHERE key = ?");
+    Ok(used.bind(now).bind(key.0.to_vec()).execute(connection).await?.rows_affected())
+}
+
+async fn insert_response(
+    connection: &mut SqliteConnection,
+    response: &StoredResponse,
+    now: Milliseconds,
+) -> Result<(), sqlx::Error> {
+    let keys: Vec<u8> = response.recipe.keys.iter().flat_map(|key| key.0).collect();
+    sqlx::query(
+        "INSERT INTO responses (id, created_at, used_at, shape, keys) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at, used_at = excluded.used_at,
+             shape = excluded.shape, keys = excluded.keys",
+    )
+    .bind(response.id.0.to_vec())
+    .bind(response.created_at)
+    .bind(now)
+    .bind(response.recipe.shape.name())
+    .bind(keys)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
