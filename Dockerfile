@@ -14,6 +14,8 @@ RUN mkdir src \
     && rm -r src
 
 COPY migrations migrations
+# The examples that the API shows of itself.
+COPY openapi openapi
 COPY src src
 # cargo goes by file times: without a touch, sources older than the empty crate count as built.
 RUN touch src/lib.rs src/main.rs \

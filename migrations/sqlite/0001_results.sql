@@ -24,6 +24,7 @@ CREATE TABLE responses (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX responses_by_use ON responses (used_at);
+CREATE INDEX responses_by_age ON responses (created_at);
 
 -- Written to find out whether the database can be written to.
 CREATE TABLE probe (

@@ -62,8 +62,11 @@ const AT_ONCE: usize = 128;
 /// The longest a request waits for the tier.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Between two looks at size, age and health.
+/// Between two looks at a database that fails.
 const ROUND: Duration = Duration::from_secs(1);
+
+/// Rounds between two looks at size and age.
+const HOUSEKEEPING: u32 = 5;
 
 /// An eviction goes on until this share of the limit is kept, so that not every round evicts.
 const EVICT_TO: f64 = 0.95;
@@ -75,7 +78,14 @@ impl Durable {
         let health = Arc::new(Health { trouble: Mutex::new(None), metrics: metrics.clone() });
         metrics.set_durable_healthy(true);
         let (queue, commands) = mpsc::channel(QUEUE);
-        let writer = Writer { store: store.clone(), health: health.clone(), limits, metrics, written: true };
+        let writer = Writer {
+            store: store.clone(),
+            health: health.clone(),
+            limits,
+            metrics,
+            written: true,
+            rounds: 0,
+        };
         tokio::spawn(writer.run(commands));
         Durable { store, queue, health, limits }
     }
@@ -206,6 +216,8 @@ struct Writer {
     metrics: Arc<Metrics>,
     /// Whether anything was written since the size was last looked at.
     written: bool,
+    /// Rounds so far.
+    rounds: u32,
 }
 
 impl Writer {
@@ -279,7 +291,8 @@ impl Writer {
             }
             return;
         }
-        if !self.written && self.limits.age.is_none() {
+        self.rounds = self.rounds.wrapping_add(1);
+        if self.rounds % HOUSEKEEPING != 1 || !self.written && self.limits.age.is_none() {
             return;
         }
         let outcome = match self.store.bytes().await {

@@ -216,7 +216,7 @@ pub static CACHE_DAYS: Key = Key {
 /// See [`Config::log`].
 pub static LOG: Key = Key {
     name: "log",
-    takes: Takes::Words("filters such as `info`, or `explaind=debug,tower_http=warn`"),
+    takes: Takes::Words("filters such as `info`, or `explaind=debug,sqlx=warn`"),
     has_variable: true,
     flag: Some("--log"),
     meaning: "what to log",

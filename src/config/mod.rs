@@ -71,7 +71,7 @@ pub struct Config {
     pub cache_disk_bytes: ByteSize,
     /// Results older than this many days are dropped, at most 36500; 0 means that age is no reason.
     pub cache_days: u64,
-    /// What to log, as `tracing` filters: `info`, `debug`, `explaind=debug,tower_http=warn`, …
+    /// What to log, as `tracing` filters: `info`, `debug`, `explaind=debug,sqlx=warn`, …
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,

@@ -13,6 +13,8 @@ mod parts;
 pub mod plan;
 mod pool;
 mod question;
+#[cfg(test)]
+mod tests;
 mod visit;
 
 use std::sync::Arc;

@@ -5,13 +5,24 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use tokio::time::Instant;
+use utoipa::IntoParams;
 
 use super::problem::Problem;
 use super::state::AppState;
 use crate::engine::Visit;
 
 /// The header by which a client asks for less time: seconds, decimals allowed.
-pub const HEADER: &str = "x-request-timeout";
+const HEADER: &str = "x-request-timeout";
+
+/// The header, for the API's description.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it is read as text; this is its description")]
+pub struct TimeoutHeader {
+    /// Seconds that the answer may take; decimals are allowed, more than the server's own limit is not.
+    #[param(rename = "X-Request-Timeout", required = false, pattern = "^[0-9]*\\.?[0-9]+$", example = "2.5")]
+    timeout: Option<String>,
+}
 
 impl FromRequestParts<AppState> for Visit {
     type Rejection = Problem;

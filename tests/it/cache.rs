@@ -290,6 +290,26 @@ fn what_is_kept_stays_within_the_limits_of_size() {
 }
 
 #[test]
+fn what_is_too_old_is_gone_from_both_tiers_and_computed_again_to_the_same_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database_in(&directory);
+    let server = Settings { age: Some(Duration::from_millis(1500)), ..Settings::tiny(&path) }.start();
+    let first = server.post("/explain", &json!({"text": TEXT}));
+    let location = header(&first, "content-location").unwrap();
+    assert_eq!(server.get(location).status, 200);
+    std::thread::sleep(Duration::from_millis(1600));
+    server.get(location).problem(404);
+    let again = server.post("/explain", &json!({"text": TEXT}));
+    assert_eq!((status(&again), again.text()), ("explaind; fwd=miss; stored", first.text()));
+    assert_eq!(server.get(location).text(), first.text());
+    std::thread::sleep(Duration::from_millis(1600));
+    let left = || {
+        database::number(&path, "SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM responses)")
+    };
+    eventually("the database forgets it", || left() == 0);
+}
+
+#[test]
 fn a_stored_result_that_was_damaged_is_computed_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = database_in(&directory);

@@ -290,3 +290,36 @@ fn unknown_paths_and_wrong_methods_are_problems_too() {
         assert!(answer.headers.contains_key("allow"), "{method} {path}");
     }
 }
+
+#[test]
+fn a_query_is_refused_since_no_path_takes_any() {
+    let server = TestServer::shared();
+    for path in ["/v1/models?page=2", "/explain?text=x", "/nowhere?a", "/livez?x=1"] {
+        let problem = server.get(path).problem(400);
+        assert_eq!(problem["type"], "urn:explaind:problem:unexpected-query", "{path}");
+    }
+    assert_eq!(server.get("/livez?").status, 200, "an empty query says nothing");
+}
+
+#[test]
+fn a_form_that_an_answer_does_not_have_is_refused_rather_than_replaced() {
+    let ask = |accept: &str, body: Value| -> Answer {
+        let request = TestServer::shared().request("POST", "/explain").header("accept", accept);
+        request.json(&body).send().unwrap().into()
+    };
+    let one = json!({"text": "x", "methods": ["random"]});
+    let many = json!({"texts": ["x"], "methods": ["random"]});
+    for accept in ["application/pdf", "application/json;q=0", "nonsense", "text/html;q=0, image/png"] {
+        let problem = ask(accept, one.clone()).problem(406);
+        assert!(problem["remedy"].as_str().unwrap().contains("image/svg+xml"), "{accept}");
+    }
+    for accept in ["text/html", "image/svg+xml"] {
+        assert_eq!(ask(accept, one.clone()).content_type.split(';').next(), Some(accept));
+        let problem = ask(accept, many.clone()).problem(406);
+        assert!(problem["remedy"].as_str().unwrap().contains("/v1/explanations/{id}"), "{accept}");
+    }
+    assert_eq!(
+        ask("text/html, application/json;q=0.1", json!({"text": ""})).problem(422)["pointer"],
+        "/text"
+    );
+}

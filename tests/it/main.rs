@@ -11,5 +11,6 @@ mod openapi;
 mod overload;
 mod privacy;
 mod readme;
+mod stages;
 mod support;
 mod text;

@@ -275,3 +275,23 @@ fn assert_shown(name: &str, real: &Value) {
     let shown: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert!(alike(&shown, real), "{path} shows {shown}\nbut the server answers {real}");
 }
+
+#[test]
+fn the_documentation_page_needs_nothing_from_elsewhere() {
+    let server = TestServer::shared();
+    let page = server.get("/docs/");
+    assert_eq!((page.status, page.content_type.as_str()), (200, "text/html"));
+    let html = page.text();
+    let links = html.split('"').filter(|part| part.ends_with(".js") || part.ends_with(".css"));
+    let links: Vec<&str> = links.collect();
+    assert!(links.len() >= 3, "{html}");
+    for link in links {
+        assert!(!link.contains("//"), "{link} is fetched from elsewhere");
+        assert_eq!(server.get(&format!("/docs/{}", link.trim_start_matches("./"))).status, 200, "{link}");
+    }
+    let settings = server.get("/docs/swagger-initializer.js").text();
+    assert!(
+        settings.contains("/openapi.json") && settings.contains("\"validatorUrl\": \"none\""),
+        "{settings}"
+    );
+}

@@ -146,8 +146,9 @@ fn a_client_that_goes_away_stops_its_work() {
     let server = bundled(8);
     let first = send(&server, &slow_body("one"));
     let second = send(&server, &slow_body("two"));
+    eventually("two workers are at it", || server.figure("explaind_queue_seconds_count") == 2.0);
     let third = send(&server, &slow_body("three"));
-    eventually("two work and one waits", || server.figure("explaind_queued") == 1.0);
+    eventually("the third one waits", || server.figure("explaind_queued") == 1.0);
     drop(third);
     eventually("the one that waits leaves the queue", || {
         server.figure("explaind_called_off_total{phase=\"queued\"}") == 1.0

@@ -41,6 +41,8 @@ const ALIASES: [(&str, &str, &str); 2] = [
 /// The description of the whole API.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let (_, mut document) = super::described_routes().split_for_parts();
+    let components = document.components.get_or_insert_default();
+    components.responses.extend(responses::problem_components());
     for (alias, path, operation_id) in ALIASES {
         if let Some(item) = document.paths.paths.get(path).cloned() {
             document.paths.paths.insert(alias.into(), renamed(item, operation_id));

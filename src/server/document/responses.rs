@@ -1,6 +1,6 @@
 //! The responses that many operations share, with an example of each kind of problem.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 
 use serde_json::Value;
@@ -93,28 +93,40 @@ impl IntoResponses for PlainProblems {
     }
 }
 
-/// The problems of some statuses, each kind with an example.
+/// The problems of some statuses, by reference to [`problem_components`].
 fn problems(statuses: &[u16]) -> Responses {
-    let response = |status: &u16| {
-        let kinds: Vec<&'static Kind> =
-            Kind::all().into_iter().filter(|kind| kind.status.as_u16() == *status).collect();
-        let titles: Vec<&str> = kinds.iter().map(|kind| kind.title).collect();
-        let examples = kinds.iter().map(|kind| {
-            let problem = serde_json::to_value(Problem::example(kind)).unwrap_or_default();
-            (kind.name, ExampleBuilder::new().summary(kind.title).value(Some(problem)).build())
-        });
-        let content =
-            ContentBuilder::new().schema(Some(reference::<Problem>())).examples_from_iter(examples).build();
-        let response = ResponseBuilder::new()
-            .description(titles.join("; "))
-            .content("application/problem+json", content);
-        let response = match kinds.iter().any(|kind| kind.may_be_tried_again()) {
-            true => response.header("Retry-After", header("Seconds to wait before trying again", "3")),
-            false => response,
-        };
-        (status.to_string(), RefOr::T(response.build()))
-    };
+    let response =
+        |status: &u16| (status.to_string(), RefOr::Ref(Ref::from_response_name(component_name(*status))));
     statuses.iter().map(response).collect()
+}
+
+/// The response of every status that a problem can have, each kind with an example.
+pub fn problem_components() -> Responses {
+    let statuses: BTreeSet<u16> = Kind::all().iter().map(|kind| kind.status.as_u16()).collect();
+    statuses.into_iter().map(|status| (component_name(status), RefOr::T(problem_response(status)))).collect()
+}
+
+fn component_name(status: u16) -> String {
+    format!("Problem{status}")
+}
+
+fn problem_response(status: u16) -> Response {
+    let kinds: Vec<&'static Kind> =
+        Kind::all().into_iter().filter(|kind| kind.status.as_u16() == status).collect();
+    let titles: Vec<&str> = kinds.iter().map(|kind| kind.title).collect();
+    let examples = kinds.iter().map(|kind| {
+        let problem = serde_json::to_value(Problem::example(kind)).unwrap_or_default();
+        (kind.name, ExampleBuilder::new().summary(kind.title).value(Some(problem)).build())
+    });
+    let content =
+        ContentBuilder::new().schema(Some(reference::<Problem>())).examples_from_iter(examples).build();
+    let response =
+        ResponseBuilder::new().description(titles.join("; ")).content("application/problem+json", content);
+    let response = match kinds.iter().any(|kind| kind.may_be_tried_again()) {
+        true => response.header("Retry-After", header("Seconds to wait before trying again", "3")),
+        false => response,
+    };
+    response.build()
 }
 
 /// Adds the page and the picture that an answer can be had as, and the headers that go with any form.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::engine::{AttentionPlan, Question, Visit};
 use crate::server::answers::Asking;
+use crate::server::deadline::TimeoutHeader;
 use crate::server::document::TextOrPair;
 use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::input::Input;
@@ -65,7 +66,7 @@ type AttentionResponses = TextResponses<AttentionExamples>;
     path = "/v1/attention",
     operation_id = "attention",
     tag = "texts",
-    params(("X-Request-Timeout" = Option<String>, Header, description = "Seconds that the answer may take; decimals are allowed, more than the server's own limit is not", pattern = "^[0-9]*\\.?[0-9]+$", example = json!("2.5"))),
+    params(TimeoutHeader),
     request_body(content = AttentionBody, description = "The question", examples(
         ("one" = (summary = "One text, one head", value = json!({"text": "A gripping film.", "layers": [5], "heads": [0]}))),
         ("many" = (summary = "A batch", value = json!({"texts": ["Good.", ""], "layers": [5], "heads": [0]})))

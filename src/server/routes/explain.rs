@@ -13,6 +13,7 @@ use crate::engine::plan::ExplainRequest;
 use crate::engine::{ExplainPlan, Question, Target, Visit};
 use crate::explain::granularity::Granularity;
 use crate::server::answers::Asking;
+use crate::server::deadline::TimeoutHeader;
 use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::document::{MethodOptions, TextOrPair};
 use crate::server::input::Input;
@@ -90,7 +91,7 @@ type ExplainResponses = TextResponses<ExplainExamples>;
     path = "/v1/explain",
     operation_id = "explain",
     tag = "texts",
-    params(("X-Request-Timeout" = Option<String>, Header, description = "Seconds that the answer may take; decimals are allowed, more than the server's own limit is not", pattern = "^[0-9]*\\.?[0-9]+$", example = json!("2.5"))),
+    params(TimeoutHeader),
     request_body(content = ExplainBody, description = "The question", examples(
         ("one" = (summary = "One text", value = json!({"text": "A gripping film, though it drags a little."}))),
         ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""], "methods": ["saliency"]}))),

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::engine::{PredictPlan, Question, Visit};
 use crate::server::answers::Asking;
+use crate::server::deadline::TimeoutHeader;
 use crate::server::document::TextOrPair;
 use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::input::Input;
@@ -58,7 +59,7 @@ type PredictResponses = TextResponses<PredictExamples>;
     path = "/v1/predict",
     operation_id = "predict",
     tag = "texts",
-    params(("X-Request-Timeout" = Option<String>, Header, description = "Seconds that the answer may take; decimals are allowed, more than the server's own limit is not", pattern = "^[0-9]*\\.?[0-9]+$", example = json!("2.5"))),
+    params(TimeoutHeader),
     request_body(content = PredictBody, description = "The question", examples(
         ("one" = (summary = "One text", value = json!({"text": "A gripping film."}))),
         ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""]})))

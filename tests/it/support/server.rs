@@ -14,6 +14,7 @@ use explaind::server::{AppState, Limits, router};
 use explaind::store::sqlite::SqliteStore;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use super::golden::{BUNDLED, model_directory};
 
@@ -23,6 +24,8 @@ pub struct TestServer {
     address: SocketAddr,
     client: Client,
     pub metrics: Arc<Metrics>,
+    pub state: AppState,
+    pub runtime: Arc<Runtime>,
 }
 
 /// A server to be: the bundled model first, then one of each kind.
@@ -32,6 +35,7 @@ pub struct Settings {
     pub database: Option<PathBuf>,
     pub memory_bytes: u64,
     pub disk_bytes: u64,
+    pub age: Option<Duration>,
     pub most_requests: usize,
     pub deadline: Duration,
 }
@@ -57,6 +61,7 @@ impl Default for Settings {
             database: None,
             memory_bytes: 64 << 20,
             disk_bytes: 1 << 30,
+            age: None,
             most_requests: 256,
             deadline: Duration::from_secs(120),
         }
@@ -69,24 +74,29 @@ impl Settings {
         Settings { models: vec!["three-labels"], database: Some(database.to_owned()), ..Settings::default() }
     }
 
+    /// Starts it, with its models loaded.
     pub fn start(self) -> TestServer {
-        let metrics = Arc::new(Metrics::default());
-        let (sender, address) = std::sync::mpsc::channel();
-        let served = metrics.clone();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let app = router(self.opened(served).await);
-                sender.send(listener.local_addr().unwrap()).unwrap();
-                axum::serve(listener, app).await.unwrap();
-            });
-        });
-        let client = Client::builder().timeout(Duration::from_secs(120)).build().unwrap();
-        TestServer { address: address.recv().unwrap(), client, metrics }
+        let server = self.start_closed();
+        server.state.open(server.runtime.block_on(self.engine(server.metrics.clone())));
+        server
     }
 
-    async fn opened(&self, metrics: Arc<Metrics>) -> AppState {
+    /// Starts it as it is while its models are being loaded.
+    pub fn start_closed(&self) -> TestServer {
+        let metrics = Arc::new(Metrics::default());
+        let limits = Limits { body_bytes: BODY_LIMIT, deadline: self.deadline };
+        let state = AppState::starting(limits, metrics.clone());
+        let runtime = Arc::new(Runtime::new().unwrap());
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = router(state.clone());
+        runtime.spawn(async { axum::serve(listener, app).await.unwrap() });
+        let client = Client::builder().timeout(Duration::from_secs(120)).build().unwrap();
+        TestServer { address, client, metrics, state, runtime }
+    }
+
+    /// Its models, database and workers.
+    pub async fn engine(&self, metrics: Arc<Metrics>) -> Arc<Engine> {
         let source = |id: &&str| ModelSource { id: (*id).into(), path: model_directory(id) };
         let sources: Vec<ModelSource> = self.models.iter().map(source).collect();
         let models = load_models(&sources, &metrics).unwrap_or_else(|error| panic!("{error}"));
@@ -94,17 +104,13 @@ impl Settings {
             None => None,
             Some(path) => {
                 let store = SqliteStore::open(path).await.unwrap_or_else(|error| panic!("{error}"));
-                let limits = DurableLimits { bytes: self.disk_bytes, age: None };
+                let limits = DurableLimits { bytes: self.disk_bytes, age: self.age };
                 Some(Durable::start(store, limits, metrics.clone()))
             }
         };
-        let cache = Cache::new(self.memory_bytes, None, durable, metrics.clone());
+        let cache = Cache::new(self.memory_bytes, self.age, durable, metrics.clone());
         let pool = Pool::new(self.threads, metrics.clone()).unwrap();
-        let engine = Engine::new(models, pool, cache, self.most_requests, metrics.clone());
-        let limits = Limits { body_bytes: BODY_LIMIT, deadline: self.deadline };
-        let state = AppState::starting(limits, metrics);
-        state.open(Arc::new(engine));
-        state
+        Arc::new(Engine::new(models, pool, cache, self.most_requests, metrics))
     }
 }
 
