@@ -39,7 +39,7 @@ enum Command {
     /// Serve explanations over HTTP (what happens without a command).
     Serve,
     /// Explain one text in the terminal.
-    Explain(explain::ExplainArguments),
+    Explain(Box<explain::ExplainArguments>),
     /// Load the configured models and list them.
     Models,
     /// Check the settings without loading a model, and print each with where it came from.
@@ -117,7 +117,7 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
             start_log(&config)?;
             serve::serve(&config)
         }
-        Command::Explain(arguments) => explain::explain(&sound(loaded)?, arguments),
+        Command::Explain(arguments) => explain::explain(&sound(loaded)?, *arguments),
         Command::Models => models::models(&sound(loaded)?),
         Command::Openapi => openapi::openapi(),
         Command::CheckConfig => check_config::check_config(loaded),

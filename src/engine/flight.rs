@@ -203,8 +203,9 @@ mod tests {
     use super::*;
 
     type Letters = Arc<Flights<char, u32>>;
+    type Boarded = (Vec<Ticket<char, u32>>, Option<Duty<char, u32>>);
 
-    fn boarded(flights: &Letters, keys: &[char]) -> (Vec<Ticket<char, u32>>, Option<Duty<char, u32>>) {
+    fn boarded(flights: &Letters, keys: &[char]) -> Boarded {
         match flights.board(keys, true) {
             Boarding::Boarded(tickets, duty) => (tickets, duty),
             Boarding::NotAllUnderWay => panic!("it may compute"),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::database;
+use crate::support::eventually;
 use crate::support::golden::model_directory;
 use crate::support::process::{Process, client};
 use crate::support::server::{Answer, Settings, TestServer};
@@ -389,13 +390,4 @@ fn without_any_tier_answers_are_given_and_not_promised() {
     assert_eq!(server.get("/readyz").json()["cache"]["durable"], "off");
     let again = server.post("/explain", &json!({"text": TEXT}));
     assert_eq!((status(&again), again.text()), ("explaind; fwd=miss", answer.text()));
-}
-
-/// Waits for something that happens soon.
-fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(30);
-    while !happened() {
-        assert!(Instant::now() < patience, "{what}: it did not happen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::eventually;
 use crate::support::golden::BUNDLED;
 use crate::support::process::Process;
 use crate::support::server::{Answer, Settings, TestServer};
@@ -34,14 +35,6 @@ fn send(server: &TestServer, body: &Value) -> TcpStream {
     )
     .unwrap();
     stream
-}
-
-fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !happened() {
-        assert!(Instant::now() < patience, "{what}: it did not happen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn with_timeout(server: &TestServer, body: &Value, seconds: &str) -> Answer {
