@@ -107,11 +107,6 @@ impl Memory {
         self.results.insert(key, record);
     }
 
-    /// Forgets a result.
-    pub fn forget(&self, key: ResultKey) {
-        self.results.invalidate(&key);
-    }
-
     /// The response of an id.
     pub fn response(&self, id: ResponseId) -> Option<Arc<Given>> {
         self.responses.get(&id)
@@ -120,6 +115,11 @@ impl Memory {
     /// The response of an id, remembered from now on if it was not before.
     pub fn response_or(&self, id: ResponseId, new: impl FnOnce() -> Given) -> Arc<Given> {
         self.responses.get_with(id, || Arc::new(new()))
+    }
+
+    /// Forgets a response.
+    pub fn forget_response(&self, id: ResponseId) {
+        self.responses.invalidate(&id);
     }
 
     /// Whether a result of this size finds room at all.

@@ -96,6 +96,9 @@ impl Cache {
     /// Keeps a response with its results, in the order of the recipe's keys, so that its id can be asked
     /// for. Returns once that is committed; false if the response is not kept.
     pub async fn keep(&self, id: ResponseId, recipe: &Recipe, records: &[Arc<Record>]) -> bool {
+        if self.memory.response(id).is_some_and(|given| !self.is_young(given.created_at)) {
+            self.memory.forget_response(id);
+        }
         let given = self.memory.response_or(id, || Given {
             recipe: recipe.clone(),
             created_at: now(),

@@ -81,8 +81,8 @@ pub enum Failure {
         retry_after: std::time::Duration,
     },
     /// The request's time is over.
-    #[error("the answer was not ready in time")]
-    Deadline,
+    #[error("the answer was not ready within {} s", .0.as_secs_f64())]
+    Deadline(std::time::Duration),
     /// Nobody waits for it any more.
     #[error("called off")]
     Cancelled,

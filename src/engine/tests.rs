@@ -4,8 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::plan::ResolvedTarget;
 use super::{Engine, ExplainPlan, Failure, ModelSource, OwnedText, Pool, Question, Visit, load_models};
 use crate::cache::Cache;
@@ -58,7 +56,7 @@ async fn a_panic_in_a_method_fails_who_asked_for_it_and_the_worker_lives_on() {
     let model = engine.models()[0].clone();
     let faulty = question(model.clone(), vec![Box::new(Faulty)]);
     let sound = question(model.clone(), vec![registry::METHODS[1].configure(None, &model).unwrap()]);
-    let visit = || Visit::until(Instant::now() + Duration::from_secs(60));
+    let visit = || Visit::of(Duration::from_secs(60));
     let text = || OwnedText { text: "the film is good".into(), text_pair: None };
     for round in 1..=2 {
         let (bad, good) = (visit(), visit());

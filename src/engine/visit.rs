@@ -19,6 +19,7 @@ use crate::metrics::Source;
 /// A request that is being answered, for one text or many.
 pub struct Visit {
     deadline: Instant,
+    allowed: Duration,
     place: Mutex<Option<Arc<Place>>>,
 }
 
@@ -63,9 +64,9 @@ pub struct Landed {
 type Outcome = Result<Landed, Failure>;
 
 impl Visit {
-    /// A visit that ends at this time.
-    pub fn until(deadline: Instant) -> Self {
-        Visit { deadline, place: Mutex::new(None) }
+    /// A visit that begins now and is allowed this much time.
+    pub fn of(allowed: Duration) -> Self {
+        Visit { deadline: Instant::now() + allowed, allowed, place: Mutex::new(None) }
     }
 
     /// The request's place: one for all its texts, taken when the first of them needs a worker.
@@ -101,7 +102,7 @@ impl Engine {
         }
         if gathered.lacks_any(&recipe) {
             let rest = self.fetch_rest(visit, question, &text, &recipe, &mut gathered);
-            timeout_at(visit.deadline, rest).await.unwrap_or(Err(Failure::Deadline))?;
+            timeout_at(visit.deadline, rest).await.unwrap_or(Err(Failure::Deadline(visit.allowed)))?;
         }
         self.tell(recipe, gathered).await
     }

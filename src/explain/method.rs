@@ -251,8 +251,8 @@ impl<M: AttributionMethod> Method for Registered<M> {
         (name, schemas)
     }
 
-    fn configure(&self, options: Option<&Value>, model: &Model) -> Result<Box<dyn Configured>, OptionFault> {
-        let options = match options {
+    fn configure(&self, given: Option<&Value>, model: &Model) -> Result<Box<dyn Configured>, OptionFault> {
+        let options = match given {
             None => M::Options::default(),
             // serde would read an array as the options in the order of their declaration.
             Some(value) if !value.is_object() => {
@@ -260,9 +260,23 @@ impl<M: AttributionMethod> Method for Registered<M> {
             }
             Some(value) => serde_path_to_error::deserialize(value).map_err(option_fault)?,
         };
+        refuse_objects_for_names(given, &options)?;
         M::check(&options, model)?;
         let options = M::completed(options);
         Ok(Box::new(ConfiguredMethod::<M> { options }))
+    }
+}
+
+/// serde reads `{"l1": null}` as the name `"l1"`; here a name is a string.
+fn refuse_objects_for_names(given: Option<&Value>, read: &impl Serialize) -> Result<(), OptionFault> {
+    let (Some(given), Ok(read)) = (given.and_then(Value::as_object), serde_json::to_value(read)) else {
+        return Ok(());
+    };
+    match given.iter().find(|(option, value)| value.is_object() && read[option.as_str()].is_string()) {
+        Some((option, _)) => {
+            Err(OptionFault::new(option, format!("is an object; expected {}", read[option.as_str()])))
+        }
+        None => Ok(()),
     }
 }
 

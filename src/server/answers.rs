@@ -244,25 +244,24 @@ impl Provenance {
         self.working += other.working;
     }
 
-    /// RFC 9211. A batch is a hit when all of it is.
-    fn cache_status(&self) -> String {
+    /// RFC 9211. A batch is a hit when all of it is; where every item failed, there is nothing to say.
+    fn cache_status(&self) -> Option<String> {
         let cached = self.memory + self.durable;
         if self.computed + self.collapsed == 0 {
             let tier = if self.durable > 0 { "durable" } else { "memory" };
-            return match cached {
-                0 => "explaind; fwd=miss".into(),
-                _ => format!("explaind; hit; detail={tier}"),
-            };
+            return (cached > 0).then(|| format!("explaind; hit; detail={tier}"));
         }
         let forward = if cached > 0 { "partial" } else { "miss" };
         let stored = if self.stored { "; stored" } else { "" };
         let collapsed = if self.computed == 0 { "; collapsed" } else { "" };
-        format!("explaind; fwd={forward}{stored}{collapsed}")
+        Some(format!("explaind; fwd={forward}{stored}{collapsed}"))
     }
 }
 
 fn add_provenance(response: &mut Response, provenance: &Provenance, total: Duration) {
-    insert(response, CACHE_STATUS, &provenance.cache_status());
+    if let Some(status) = provenance.cache_status() {
+        insert(response, CACHE_STATUS, &status);
+    }
     let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
     let timing = format!(
         "queue;dur={:.1}, compute;dur={:.1}, total;dur={:.1}",

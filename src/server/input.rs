@@ -37,10 +37,10 @@ pub struct Pointers {
 #[serde(deny_unknown_fields)]
 pub struct TextPair {
     /// The text, or the first of a pair; not blank.
-    #[schema(example = "A gripping film.", min_length = 1)]
+    #[schema(example = "A gripping film.")]
     text: String,
     /// The second text of a pair, for models that take pairs.
-    #[schema(example = json!(null), min_length = 1)]
+    #[schema(example = json!(null))]
     text_pair: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
@@ -18,11 +18,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        let content_type =
-            request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
-        if !content_type.is_some_and(is_json) {
-            return Err(Problem::media_type(content_type));
-        }
+        check_media_type(request.headers())?;
         // A body that announces its size is refused before it is sent.
         if request.body().size_hint().lower() > state.limits.body_bytes as u64 {
             return Err(Problem::body_too_large());
@@ -40,6 +36,22 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     }
 }
 
+/// JSON as it is, in UTF-8: one content type, no content coding.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut sent = headers.get_all(header::CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or("?"));
+    match (sent.next(), sent.next()) {
+        (Some(only), None) if is_json(only) => {}
+        (first, None) => return Err(Problem::media_type(first)),
+        (_, Some(_)) => return Err(Problem::two_media_types()),
+    }
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Problem::content_coding())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// serde reads an array as a struct's fields in order; here `["good"]` is no request.
 fn check_is_object(bytes: &[u8]) -> Result<(), Problem> {
     if bytes.trim_ascii_start().starts_with(b"{") {
@@ -49,10 +61,17 @@ fn check_is_object(bytes: &[u8]) -> Result<(), Problem> {
     Err(Problem::invalid("", "the body is JSON, but not an object", "send an object: {\"text\": \"…\"}"))
 }
 
-/// `application/json` or `application/…+json`, whatever the parameters.
+/// `application/json` or `application/…+json`, whatever the parameters, except for another charset.
 fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let essence = parts.next().unwrap_or_default();
+    let other_charset = |parameter: String| {
+        let charset = parameter.strip_prefix("charset=").map(|charset| charset.trim_matches('"'));
+        charset.is_some_and(|charset| charset != "utf-8" && charset != "utf8")
+    };
+    let is_json =
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    is_json && !parts.any(other_charset)
 }
 
 fn fault(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {

@@ -1,8 +1,11 @@
-//! JSON of any shape in which no object names a key twice: the last one would silently win.
+//! JSON read more strictly than serde does by itself.
+//!
+//! No object names a key twice: the last one would silently win. A name is a string: serde would read
+//! `{"word": null}` as `"word"`.
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// A value without duplicate keys at any depth.
@@ -26,6 +29,17 @@ impl<'de> Deserialize<'de> for StrictMap {
             _ => Err(D::Error::custom("expected an object")),
         }
     }
+}
+
+/// One of a few names, or null.
+///
+/// # Errors
+/// Anything that is no string, or none of the names.
+pub fn optional_name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let name = Option::<String>::deserialize(deserializer)?;
+    name.map(|name| T::deserialize(name.into_deserializer())).transpose()
 }
 
 struct StrictVisitor;

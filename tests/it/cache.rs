@@ -311,6 +311,21 @@ fn what_is_too_old_is_gone_from_both_tiers_and_computed_again_to_the_same_bytes(
 }
 
 #[test]
+fn what_became_too_old_in_memory_alone_can_be_had_again_once_it_was_asked_for_anew() {
+    let settings = Settings {
+        models: vec!["three-labels"],
+        age: Some(Duration::from_millis(500)),
+        ..Settings::default()
+    };
+    let server = settings.start();
+    for _ in 0..2 {
+        let answer = server.post("/explain", &json!({"text": TEXT}));
+        assert_eq!(server.get(header(&answer, "content-location").unwrap()).text(), answer.text());
+        std::thread::sleep(Duration::from_millis(600));
+    }
+}
+
+#[test]
 fn a_stored_result_that_was_damaged_is_computed_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = database_in(&directory);

@@ -163,6 +163,20 @@ fn hostile_bodies_are_refused_at_the_field_that_is_wrong() {
             422,
             Some("/options/integrated_gradients/a.b~1c"),
         ),
+        ("/explain", r#"{"text":"x","granularity":{"word":null}}"#, 422, Some("/granularity")),
+        ("/explain", r#"{"text":"x","quality":{"none":null}}"#, 422, Some("/quality")),
+        (
+            "/explain",
+            r#"{"text":"x","methods":["saliency"],"options":{"saliency":{"norm":{"l1":null}}}}"#,
+            422,
+            Some("/options/saliency/norm"),
+        ),
+        (
+            "/explain",
+            r#"{"text":"x","options":{"integrated_gradients":{"output":{"logit":null}}}}"#,
+            422,
+            Some("/options/integrated_gradients/output"),
+        ),
         ("/explain", r#"{"text":"x","granularity":"letter"}"#, 422, Some("/granularity")),
         ("/explain", r#"{"text":"x","quality":"best"}"#, 422, Some("/quality")),
         ("/explain", r#"{"text":"x","truncate":"yes"}"#, 422, Some("/truncate")),
@@ -204,11 +218,26 @@ fn only_json_is_taken() {
         Some("text/plain"),
         Some("application/x-www-form-urlencoded"),
         Some("application/jsonish"),
+        Some("application/json; charset=utf-16"),
         Some(""),
     ] {
         let problem = raw("/explain", refused, body.to_vec()).problem(415);
         assert!(problem["remedy"].as_str().unwrap().contains("application/json"), "{refused:?}");
     }
+}
+
+#[test]
+fn headers_that_contradict_themselves_are_refused() {
+    let send = |headers: &[(&str, &str)]| -> Answer {
+        let request = TestServer::shared().request("POST", "/explain");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(r#"{"text":"x","methods":["random"]}"#).send().unwrap().into()
+    };
+    let json = ("content-type", "application/json");
+    send(&[json, ("content-type", "text/plain")]).problem(415);
+    send(&[json, ("content-encoding", "gzip")]).problem(415);
+    send(&[json, ("x-request-timeout", "1"), ("x-request-timeout", "2")]).problem(400);
+    assert_eq!(send(&[json, ("content-encoding", "identity")]).status, 200);
 }
 
 #[test]
@@ -282,6 +311,7 @@ fn unknown_paths_and_wrong_methods_are_problems_too() {
     for path in ["/", "/explain/", "/v1", "/v1/explain/x", "/../etc/passwd", "/%00", "/v2/explain"] {
         server.get(path).problem(404);
     }
+    assert_eq!(server.get("/v1/explanations/%ff").problem(404)["type"], "urn:explaind:problem:not-kept");
     for (method, path) in
         [("GET", "/explain"), ("PUT", "/v1/explain"), ("DELETE", "/v1/models"), ("POST", "/livez")]
     {

@@ -5,6 +5,7 @@ mod command_line;
 mod configuration;
 mod golden;
 mod http;
+mod http_document;
 mod http_refusals;
 mod loading;
 mod openapi;

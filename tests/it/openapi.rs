@@ -186,6 +186,22 @@ fn nothing_is_left_unsaid() {
 }
 
 #[test]
+fn every_reference_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        found.extend(value["$ref"].as_str());
+        entries(value).for_each(|(_, member)| references(member, found));
+        items(value).for_each(|item| references(item, found));
+    }
+    let document = TestServer::shared().get("/openapi.json").json();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 50);
+    for reference in found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+}
+
+#[test]
 fn every_gap_is_named() {
     let document = json!({
         "paths": {"/a": {"post": {

@@ -1,7 +1,11 @@
 //! The shapes of batches, for the API's description: they are read and written piece by piece.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::engine::Answer;
 use crate::server::input::TextPair;
@@ -35,14 +39,33 @@ pub struct Failed {
     pub error: Problem,
 }
 
-/// A text of a batch: a string, or a pair. Items are read one by one, so that a bad one spoils no other; this
-/// is what a good one looks like.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[schema(example = "A gripping film, though it drags a little.")]
-pub enum TextOrPair {
-    /// A text.
-    Text(String),
-    /// A text that may have a second one beside it.
-    Pair(TextPair),
+/// A text of a batch: a string, or a pair. Items are read one by one, so that a bad one spoils no other; so
+/// anything may stand here.
+pub struct TextOrPair;
+
+impl PartialSchema for TextOrPair {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).description(Some("A text."));
+        let anything = ObjectBuilder::new()
+            .schema_type(SchemaType::AnyValue)
+            .description(Some("Anything else has its error in its place."));
+        let item = AnyOfBuilder::new()
+            .item(text)
+            .item(Ref::from_schema_name(TextPair::name()))
+            .item(anything)
+            .description(Some("A text of a batch: a string, or a pair."))
+            .examples([serde_json::json!("A gripping film, though it drags a little.")]);
+        item.into()
+    }
+}
+
+impl ToSchema for TextOrPair {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("TextOrPair")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((TextPair::name().into_owned(), TextPair::schema()));
+        TextPair::schemas(schemas);
+    }
 }

@@ -10,7 +10,10 @@ use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
 
 pub use batch::{Batch, Failed, TextOrPair};
-pub use options::MethodOptions;
+pub use options::{MethodOptions, method_ids};
+
+use crate::engine::Answer;
+use crate::server::problem::Problem;
 
 /// What does not stand at a handler.
 #[derive(OpenApi)]
@@ -24,6 +27,7 @@ pub use options::MethodOptions;
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         contact()
     ),
+    components(schemas(Answer, Batch, Problem)),
     tags(
         (name = "texts", description = "Questions about texts"),
         (name = "catalogue", description = "What is served"),

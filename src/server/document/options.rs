@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, RefBuilder};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, RefBuilder, Type,
+};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -39,4 +41,17 @@ impl ToSchema for MethodOptions {
             schemas.extend(method.options_schema().1);
         }
     }
+}
+
+/// The schema of a list of method ids, each once.
+pub fn method_ids() -> RefOr<Schema> {
+    let ids = registry::METHODS.iter().map(|method| method.id());
+    let id = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(ids));
+    let list = ArrayBuilder::new()
+        .items(id)
+        .min_items(Some(1))
+        .unique_items(true)
+        .description(Some("Ids of methods, each once; `[\"integrated_gradients\"]` by default."))
+        .examples([serde_json::json!(["integrated_gradients", "saliency"])]);
+    OneOfBuilder::new().item(list).item(ObjectBuilder::new().schema_type(Type::Null)).into()
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{Content, Header, Ref, RefOr, Schema};
@@ -55,6 +56,11 @@ impl<E: Examples> IntoResponses for TextResponses<E> {
             .header("Content-Location", header("Where the answer can be had again; absent for a batch, and where the answer could not be kept", "/v1/explanations/16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818"))
             .header("Cache-Status", header("Where the results came from (RFC 9211)", "explaind; hit; detail=memory"))
             .header("Server-Timing", header("Milliseconds in the queue, of workers, and all in all", "queue;dur=0.2, compute;dur=310.5, total;dur=311.9"));
+        let again = LinkBuilder::new()
+            .operation_id("recall")
+            .parameter("id", "$response.body#/id")
+            .description("The same answer again, by its id");
+        let response = response.link("recall", again.build());
         let mut responses = problems(&[400, 406, 413, 415, 422, 429, 500, 503, 504]);
         responses.insert("200".into(), RefOr::T(response.build()));
         responses

@@ -35,7 +35,7 @@ impl Problem {
             Problem::internal(),
             Problem::starting(),
             Problem::draining(),
-            Problem::of_fault(&Failure::Deadline),
+            Problem::of_fault(&Failure::Deadline(Duration::from_millis(2500))),
         ];
         let fitting = examples.into_iter().find(|problem| problem.name() == kind.name);
         fitting.unwrap_or_else(|| Problem::new(kind, kind.title)).named(&RequestId::example())

@@ -123,6 +123,16 @@ impl Problem {
         Problem::new(&MEDIA_TYPE, detail).with_remedy("send `Content-Type: application/json`")
     }
 
+    pub(in crate::server) fn two_media_types() -> Self {
+        Problem::new(&MEDIA_TYPE, "the request has more than one Content-Type")
+            .with_remedy("send `Content-Type: application/json`, once")
+    }
+
+    pub(in crate::server) fn content_coding() -> Self {
+        Problem::new(&MEDIA_TYPE, "the body is compressed or coded in some other way")
+            .with_remedy("send the JSON as it is, without Content-Encoding")
+    }
+
     pub(in crate::server) fn not_acceptable() -> Self {
         Problem::new(&NOT_ACCEPTABLE, "the Accept header names no form that the answer has")
             .with_remedy("accept application/json, text/html or image/svg+xml")
@@ -216,7 +226,7 @@ impl Problem {
             Failure::Overloaded { retry_after, .. } => {
                 told(&OVERLOADED).with_remedy("try again later").retry_after(*retry_after)
             }
-            Failure::Deadline => told(&DEADLINE).with_remedy(
+            Failure::Deadline(_) => told(&DEADLINE).with_remedy(
                 "allow more time in X-Request-Timeout, or ask for less: a shorter text, fewer methods or steps",
             ),
             Failure::Text(_) | Failure::Option { .. } | Failure::Cancelled | Failure::Internal(_) => {

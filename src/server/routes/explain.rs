@@ -15,14 +15,14 @@ use crate::explain::granularity::Granularity;
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
 use crate::server::document::responses::{Examples, TextResponses};
-use crate::server::document::{MethodOptions, TextOrPair};
+use crate::server::document::{MethodOptions, TextOrPair, method_ids};
 use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
 use crate::server::representation::Representation;
 use crate::server::request_id::RequestId;
 use crate::server::state::Open;
-use crate::server::strict_value::{StrictMap, StrictValue};
+use crate::server::strict_value::{StrictMap, StrictValue, optional_name};
 
 /// A question why: `{"text": "…"}` is a whole one. Either `text` or `texts` is needed.
 #[derive(Debug, serde::Deserialize, ToSchema)]
@@ -44,21 +44,23 @@ pub struct ExplainBody {
     #[schema(schema_with = target_schema)]
     target: Option<TargetField>,
     /// Ids of methods, each once; `["integrated_gradients"]` by default.
-    #[schema(min_items = 1, example = json!(["integrated_gradients", "saliency"]))]
+    #[schema(schema_with = method_ids)]
     methods: Option<Vec<String>>,
     /// Options by method id.
     #[schema(value_type = Option<MethodOptions>)]
     options: Option<StrictMap>,
     /// The unit of the scores; words by default.
+    #[serde(default, deserialize_with = "optional_name")]
     granularity: Option<Granularity>,
     /// Figures of how far to trust the scores; none by default.
+    #[serde(default, deserialize_with = "optional_name")]
     quality: Option<Quality>,
     /// Whether to explain the beginning of a text that is longer than the model takes; otherwise such a
     /// text is an error. False by default.
     #[schema(example = false)]
     truncate: Option<bool>,
     /// For methods that sample; 0 by default.
-    #[schema(example = 0)]
+    #[schema(example = 0, format = "uint64")]
     seed: Option<u64>,
 }
 

@@ -1,9 +1,11 @@
 //! `GET /v1/explanations/{id}`: an answer again, a year later.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use headers::HeaderMapExt;
+use utoipa::IntoParams;
 
 use crate::identity::ResponseId;
 use crate::server::answers;
@@ -11,6 +13,20 @@ use crate::server::document::responses::RecallResponses;
 use crate::server::problem::Problem;
 use crate::server::representation::Representation;
 use crate::server::state::{AppState, Stage};
+
+/// The header, for the API's description.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it is read by the crate `headers`; this is its description")]
+pub struct EntityTags {
+    /// Entity tags that the client has.
+    #[param(
+        rename = "If-None-Match",
+        required = false,
+        example = "\"16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818\""
+    )]
+    tags: String,
+}
 
 /// Gives an answer again.
 ///
@@ -23,13 +39,13 @@ use crate::server::state::{AppState, Stage};
     tag = "texts",
     params(
         ("id" = String, Path, description = "The `id` of an answer: 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$", example = json!("16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818")),
-        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has", example = json!("\"16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818\""))
+        EntityTags
     ),
     responses(RecallResponses)
 )]
 pub async fn recall(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     representation: Representation,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -38,6 +54,8 @@ pub async fn recall(
         Stage::Starting => return Err(Problem::starting()),
         Stage::Open(engine) | Stage::Draining(engine) => engine,
     };
+    // A path that is no UTF-8 is no id either.
+    let id = id.map(|Path(id)| id).unwrap_or_default();
     let known = ResponseId::parse(&id).ok_or_else(|| Problem::no_id(&id))?;
     let told = engine.recall(known).await.ok_or_else(Problem::not_kept)?;
     answers::again(&told, representation, headers.typed_get()).await
