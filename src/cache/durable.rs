@@ -3,17 +3,19 @@
 //! Explanations never depend on it. When the database fails, requests go on without it at once; a
 //! small write every second finds out when it is back.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::memory::Memory;
 use super::{earliest, now};
 use crate::identity::{ResponseId, ResultKey};
 use crate::metrics::{Metrics, Tier};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Found, Milliseconds, StoredResponse, StoredResult, Writes};
+use crate::store::{Found, Milliseconds, StoreError, StoredResponse, StoredResult, Writes};
 
 /// The most that may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +67,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks at a database that fails.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// Reads in a row that take too long until the database counts as failing.
+const SLOW_READS: u32 = 8;
+
+/// A database that fails again within this time after it came back was not really back.
+const RELAPSE: Duration = Duration::from_secs(30);
+
+/// The longest time between two attempts at a database that fails again and again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// Rounds between two looks at size and age.
 const HOUSEKEEPING: u32 = 5;
 
@@ -73,18 +84,30 @@ const EVICT_TO: f64 = 0.95;
 
 impl Durable {
     /// Starts the writer. Needs to be called within a tokio runtime.
-    pub fn start(store: SqliteStore, limits: DurableLimits, metrics: Arc<Metrics>) -> Self {
+    /// What it evicts is told to the tier in memory, which must not take it for durable any more.
+    pub fn start(
+        store: SqliteStore,
+        limits: DurableLimits,
+        memory: Arc<Memory>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let store = Arc::new(store);
-        let health = Arc::new(Health { trouble: Mutex::new(None), metrics: metrics.clone() });
+        let health = Arc::new(Health {
+            trouble: Mutex::new(None),
+            slow_reads: AtomicU32::new(0),
+            metrics: metrics.clone(),
+        });
         metrics.set_durable_healthy(true);
         let (queue, commands) = mpsc::channel(QUEUE);
         let writer = Writer {
             store: store.clone(),
             health: health.clone(),
             limits,
+            memory,
             metrics,
             written: true,
             rounds: 0,
+            retry: Retry::default(),
         };
         tokio::spawn(writer.run(commands));
         Durable { store, queue, health, limits }
@@ -96,28 +119,38 @@ impl Durable {
     }
 
     /// The results that are there of these.
-    pub async fn results(&self, keys: &[ResultKey]) -> Vec<StoredResult> {
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn results(&self, keys: &[ResultKey]) -> Result<Vec<StoredResult>, Unavailable> {
         if keys.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let found = self.read(self.store.results(keys, self.limits.not_before())).await;
         let mut whole = Vec::new();
-        for result in found.unwrap_or_default() {
+        for result in self.read(self.store.results(keys, self.limits.not_before())).await? {
             match result {
                 Found::Whole(result) => whole.push(result),
-                Found::Damaged(key) => {
+                Found::Damaged(row) => {
                     self.health.metrics.damaged_result();
                     tracing::error!("a stored result is damaged; it is forgotten and will be computed again");
-                    self.note(Writes { forgotten: vec![key], ..Writes::default() });
+                    self.note(Writes { damaged: vec![row], ..Writes::default() });
                 }
             }
         }
-        whole
+        Ok(whole)
     }
 
     /// A response that was given.
-    pub async fn response(&self, id: ResponseId) -> Option<StoredResponse> {
-        self.read(self.store.response(id, self.limits.not_before())).await.flatten()
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn response(&self, id: ResponseId) -> Result<Option<StoredResponse>, Unavailable> {
+        self.read(self.store.response(id, self.limits.not_before())).await
+    }
+
+    /// Whether something of this size may be kept at all: what would push out most of the rest may not.
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        bytes as u64 <= self.limits.bytes / 4
     }
 
     /// Commits; gives the responses that were left out because one of their results is not there, or
@@ -136,6 +169,7 @@ impl Durable {
             Ok(Err(_)) => None,
             Err(_) => {
                 self.health.metrics.write_given_up();
+                self.health.failed("writing takes too long");
                 None
             }
         }
@@ -157,26 +191,35 @@ impl Durable {
         }
     }
 
-    async fn read<T>(&self, reading: impl Future<Output = Result<T, crate::store::StoreError>>) -> Option<T> {
+    async fn read<T>(&self, reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, Unavailable> {
         if self.health.trouble().is_some() {
-            return None;
+            return Err(Unavailable);
         }
         match timeout(PATIENCE, reading).await {
-            Ok(Ok(value)) => Some(value),
-            Ok(Err(error)) => {
-                self.health.failed(&format!("reading: {error}"));
-                None
+            Ok(Ok(value)) => {
+                self.health.slow_reads.store(0, Ordering::Relaxed);
+                return Ok(value);
             }
-            Err(_) => {
-                self.health.failed("reading took too long");
-                None
+            Ok(Err(error)) if !error.is_busy() => self.health.failed(&format!("reading: {error}")),
+            // Load is no fault, unless it never ends.
+            Ok(Err(_)) | Err(_) => {
+                if self.health.slow_reads.fetch_add(1, Ordering::Relaxed) + 1 >= SLOW_READS {
+                    self.health.failed("reading takes too long");
+                }
             }
         }
+        Err(Unavailable)
     }
 }
 
+/// The tier cannot be asked at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unavailable;
+
 struct Health {
     trouble: Mutex<Option<Trouble>>,
+    /// Reads in a row that took too long.
+    slow_reads: AtomicU32,
     metrics: Arc<Metrics>,
 }
 
@@ -204,6 +247,7 @@ impl Health {
             let seconds = (now() - trouble.since) / 1000;
             tracing::info!(seconds, "the database is back");
             self.metrics.set_durable_healthy(true);
+            self.slow_reads.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -213,11 +257,42 @@ struct Writer {
     store: Arc<SqliteStore>,
     health: Arc<Health>,
     limits: DurableLimits,
+    memory: Arc<Memory>,
     metrics: Arc<Metrics>,
     /// Whether anything was written since the size was last looked at.
     written: bool,
     /// Rounds so far.
     rounds: u32,
+    retry: Retry,
+}
+
+/// When a failing database is tried again. One that fails again soon after it came back is given more
+/// and more time: some faults hit reads or large writes alone, and no small write finds them.
+#[derive(Default)]
+struct Retry {
+    trouble_since: Option<Milliseconds>,
+    pause: Duration,
+    next: Option<Instant>,
+    recovered_at: Option<Instant>,
+}
+
+impl Retry {
+    fn is_due(&mut self, trouble: &Trouble) -> bool {
+        if self.trouble_since != Some(trouble.since) {
+            self.trouble_since = Some(trouble.since);
+            self.pause = match self.recovered_at {
+                Some(at) if at.elapsed() < RELAPSE => (self.pause * 2).min(LONGEST_PAUSE),
+                _ => ROUND,
+            };
+            self.next = Some(Instant::now() + self.pause);
+        }
+        self.next.is_none_or(|next| next <= Instant::now())
+    }
+
+    fn tried(&mut self, succeeded: bool) {
+        self.next = Some(Instant::now() + self.pause);
+        self.recovered_at = succeeded.then(Instant::now).or(self.recovered_at);
+    }
 }
 
 impl Writer {
@@ -226,8 +301,6 @@ impl Writer {
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                // Who waits for a commit comes before housekeeping.
-                biased;
                 command = commands.recv() => {
                     let Some(command) = command else { break };
                     if self.obey(command, &mut commands).await.is_break() {
@@ -285,11 +358,18 @@ impl Writer {
 
     /// Sees whether a failing database is back, and keeps a working one within its limits.
     async fn look_after(&mut self) {
-        if self.health.trouble().is_some() {
-            if self.store.probe(now()).await.is_ok() {
-                self.health.recovered();
+        if let Some(trouble) = self.health.trouble() {
+            if self.retry.is_due(&trouble) {
+                let succeeded = self.store.probe(now()).await.is_ok();
+                self.retry.tried(succeeded);
+                if succeeded {
+                    self.health.recovered();
+                }
             }
             return;
+        }
+        if let Err(error) = self.store.check_identity() {
+            return self.health.failed(&error.to_string());
         }
         self.rounds = self.rounds.wrapping_add(1);
         if self.rounds % HOUSEKEEPING != 1 || !self.written && self.limits.age.is_none() {
@@ -312,9 +392,10 @@ impl Writer {
         }
     }
 
-    async fn evict(&self, most_bytes: u64) -> Result<(), crate::store::StoreError> {
+    async fn evict(&self, most_bytes: u64) -> Result<(), StoreError> {
         let kept = self.store.evict(most_bytes, self.limits.not_before()).await?;
-        self.metrics.evicted(Tier::Durable, kept.evicted);
+        self.memory.no_longer_durable(&kept.results, &kept.responses);
+        self.metrics.evicted(Tier::Durable, kept.results.len() as u64);
         self.metrics.set_cache_bytes(Tier::Durable, kept.bytes);
         Ok(())
     }

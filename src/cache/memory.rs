@@ -122,6 +122,14 @@ impl Memory {
         self.responses.invalidate(&id);
     }
 
+    /// Notes that the durable tier has let these go, so that whoever asks for them next writes them anew.
+    pub fn no_longer_durable(&self, results: &[ResultKey], responses: &[ResponseId]) {
+        for record in results.iter().filter_map(|key| self.results.get(key)) {
+            record.durable.store(false, Ordering::Relaxed);
+        }
+        responses.iter().for_each(|id| self.forget_response(*id));
+    }
+
     /// Whether a result of this size finds room at all.
     pub fn has_room_for(&self, record: &Record) -> bool {
         self.results.policy().max_capacity().is_some_and(|most| record.weight() as u64 <= most)

@@ -13,33 +13,38 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::identity::Recipe;
 use crate::identity::{ResponseId, ResultKey};
-use durable::{Durable, Trouble};
+use durable::{Durable, DurableLimits, Trouble, Unavailable};
 use memory::{Given, Memory, Record, is_news};
 
 use crate::metrics::{Metrics, Tier};
+use crate::store::sqlite::SqliteStore;
 use crate::store::{Milliseconds, StoredResponse, StoredResult, Writes};
 
 /// Both tiers.
 pub struct Cache {
-    memory: Memory,
+    memory: Arc<Memory>,
     durable: Option<Durable>,
     age: Option<Duration>,
     metrics: Arc<Metrics>,
 }
 
 /// A use is told to the durable tier this often: enough to know what was not used for long.
-const TOLD_EVERY: Milliseconds = 60_000;
+const TOLD_EVERY: Milliseconds = 10_000;
 
 impl Cache {
-    /// A tier in memory of this many bytes, with a durable one behind it or not. Results older than
-    /// `age` count as gone.
+    /// A tier in memory of this many bytes; and behind it, where there is a store, a durable one of so many
+    /// bytes. Results older than `age` count as gone. Needs to be called within a tokio runtime.
     pub fn new(
         memory_bytes: u64,
         age: Option<Duration>,
-        durable: Option<Durable>,
+        store: Option<(SqliteStore, u64)>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Cache { memory: Memory::new(memory_bytes, &metrics), durable, age, metrics }
+        let memory = Arc::new(Memory::new(memory_bytes, &metrics));
+        let durable = store.map(|(store, bytes)| {
+            Durable::start(store, DurableLimits { bytes, age }, memory.clone(), metrics.clone())
+        });
+        Cache { memory, durable, age, metrics }
     }
 
     /// The durable tier, if there is one.
@@ -65,9 +70,12 @@ impl Cache {
     }
 
     /// The results of keys, if the durable tier has them; from now on they are in memory too.
-    pub async fn kept(&self, keys: &[ResultKey]) -> Vec<(ResultKey, Arc<Record>)> {
-        let Some(durable) = &self.durable else { return Vec::new() };
-        let found = durable.results(keys).await;
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nobody knows.
+    pub async fn kept(&self, keys: &[ResultKey]) -> Result<Vec<(ResultKey, Arc<Record>)>, Unavailable> {
+        let Some(durable) = &self.durable else { return Ok(Vec::new()) };
+        let found = durable.results(keys).await?;
         if !found.is_empty() {
             durable.note(Writes {
                 used_results: found.iter().map(|result| result.key).collect(),
@@ -82,7 +90,7 @@ impl Cache {
             self.memory.put_result(result.key, record.clone());
             (result.key, record)
         };
-        found.into_iter().map(remember).collect()
+        Ok(found.into_iter().map(remember).collect())
     }
 
     /// Remembers a result that was computed just now; [`Cache::keep`] makes it durable with the response
@@ -108,6 +116,10 @@ impl Cache {
         let Some(durable) = &self.durable else {
             return records.iter().all(|record| self.memory.has_room_for(record));
         };
+        let bytes: usize = records.iter().map(|record| record.body.len() + record.warnings.len()).sum();
+        if !durable.has_room_for(bytes) {
+            return false;
+        }
         let mut is_durable = given.durable.lock().await;
         if *is_durable && records.iter().all(|record| record.durable.load(Ordering::Relaxed)) {
             self.tell_of_use(durable, id, &given);
@@ -132,23 +144,27 @@ impl Cache {
     }
 
     /// How a response that was given is put together.
-    pub async fn recipe(&self, id: ResponseId) -> Option<Recipe> {
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nobody knows.
+    pub async fn recipe(&self, id: ResponseId) -> Result<Option<Recipe>, Unavailable> {
         if let Some(given) = self.memory.response(id)
             && self.is_young(given.created_at)
         {
             if let Some(durable) = &self.durable {
                 self.tell_of_use(durable, id, &given);
             }
-            return Some(given.recipe.clone());
+            return Ok(Some(given.recipe.clone()));
         }
-        let found = self.durable.as_ref()?.response(id).await?;
+        let Some(durable) = &self.durable else { return Ok(None) };
+        let Some(found) = durable.response(id).await? else { return Ok(None) };
         self.memory.response_or(id, || Given {
             recipe: found.recipe.clone(),
             created_at: found.created_at,
             durable: tokio::sync::Mutex::new(true),
             told_at: AtomicI64::new(0),
         });
-        Some(found.recipe)
+        Ok(Some(found.recipe))
     }
 
     /// Writes what waits and lets go of the database.

@@ -153,5 +153,13 @@ fn start_log(config: &Config) -> Result<(), CommandError> {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
+    std::panic::set_hook(Box::new(tell_of_panic));
     Ok(())
+}
+
+/// Where a panic happened, and not what it said: that may quote a text.
+fn tell_of_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    tracing::error!(location, thread = thread.name().unwrap_or_default(), "panicked");
 }

@@ -11,12 +11,14 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::CommandError;
 use crate::cache::Cache;
-use crate::cache::durable::{Durable, DurableLimits};
 use crate::config::{Config, Database};
 use crate::engine::{Engine, ModelSource, Pool, load_models};
 use crate::metrics::Metrics;
 use crate::server::{AppState, Limits, router};
 use crate::store::sqlite::SqliteStore;
+
+/// How long the database may take to write what waits, once everything else has stopped.
+const CLOSING: Duration = Duration::from_secs(5);
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
@@ -28,7 +30,7 @@ pub fn serve(config: &Config) -> Result<(), CommandError> {
         .enable_all()
         .build()
         .map_err(|error| CommandError::failure(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let mut signals = StopSignals::listen()
             .map_err(|error| CommandError::failure(format!("cannot listen to signals: {error}")))?;
         let metrics = Arc::new(Metrics::default());
@@ -40,7 +42,10 @@ pub fn serve(config: &Config) -> Result<(), CommandError> {
         // First the door: probes are answered, and everyone else is told to wait, while models load.
         let listener = TcpListener::bind(config.listen)
             .await
-            .map_err(|error| CommandError::failure(format!("cannot listen on {}: {error}", config.listen)))?;
+            .map_err(|error| CommandError::failure(format!(
+                    "cannot listen on {}: {error}; choose another address with --listen",
+                    config.listen
+                )))?;
         let address = listener.local_addr().map_err(CommandError::failure)?;
         let stop = Arc::new(Notify::new());
         let mut serving = tokio::spawn(serve_until(listener, router(state.clone()), stop.clone()));
@@ -60,9 +65,16 @@ pub fn serve(config: &Config) -> Result<(), CommandError> {
                 drain(config, serving, &mut signals).await
             }
         };
-        engine.cache().close().await;
+        tokio::select! {
+            () = engine.cache().close() => {}
+            () = tokio::time::sleep(CLOSING) => tracing::warn!("stopped while the database was still at work"),
+            () = signals.next() => {}
+        }
         outcome
-    })
+    });
+    // Models may still be loading: nobody waits for them now.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Opens the database and loads the models.
@@ -73,16 +85,15 @@ async fn start(
     metrics: Arc<Metrics>,
 ) -> Result<Arc<Engine>, CommandError> {
     let age = (config.cache_days > 0).then(|| Duration::from_secs(config.cache_days * SECONDS_A_DAY));
-    let durable = match database {
+    let store = match database {
         Database::Memory => None,
         Database::Sqlite(path) => {
             let store = SqliteStore::open(&path).await.map_err(CommandError::failure)?;
             tracing::info!(path = %store.path().display(), "results are kept in a database");
-            let limits = DurableLimits { bytes: config.cache_disk_bytes.bytes(), age };
-            Some(Durable::start(store, limits, metrics.clone()))
+            Some((store, config.cache_disk_bytes.bytes()))
         }
     };
-    let cache = Cache::new(config.cache_memory_bytes.bytes(), age, durable, metrics.clone());
+    let cache = Cache::new(config.cache_memory_bytes.bytes(), age, store, metrics.clone());
     let pool = Pool::new(config.threads, metrics.clone())
         .map_err(|error| CommandError::failure(format!("threads: cannot start the workers: {error}")))?;
     let counting = metrics.clone();

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use answer::Answer;
 pub use plan::{AttentionPlan, ExplainPlan, Invalid, PredictPlan, Target};
-pub use pool::{Pool, panic_message};
+pub use pool::Pool;
 pub use question::{OwnedText, Question};
 pub use visit::{Told, Visit};
 
@@ -83,6 +83,9 @@ pub enum Failure {
     /// The request's time is over.
     #[error("the answer was not ready within {} s", .0.as_secs_f64())]
     Deadline(std::time::Duration),
+    /// The database does not answer, so nobody knows.
+    #[error("the database that keeps answers does not answer")]
+    Unavailable,
     /// Nobody waits for it any more.
     #[error("called off")]
     Cancelled,

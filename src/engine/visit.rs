@@ -11,6 +11,7 @@ use super::admission::Place;
 use super::flight::{Boarding, Duty, Lost, Ticket};
 use super::question::Computed;
 use super::{Engine, Failure, OwnedText, Question, put_together};
+use crate::cache::durable::Unavailable;
 use crate::cache::memory::Record;
 use crate::identity::Recipe;
 use crate::identity::{ResponseId, ResultKey};
@@ -69,6 +70,16 @@ impl Visit {
         Visit { deadline: Instant::now() + allowed, allowed, place: Mutex::new(None) }
     }
 
+    /// When the answer is late.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What is to be said when it is.
+    pub fn late(&self) -> Failure {
+        Failure::Deadline(self.allowed)
+    }
+
     /// The request's place: one for all its texts, taken when the first of them needs a worker.
     fn place(&self, engine: &Engine) -> Result<Arc<Place>, Failure> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,33 +113,39 @@ impl Engine {
         }
         if gathered.lacks_any(&recipe) {
             let rest = self.fetch_rest(visit, question, &text, &recipe, &mut gathered);
-            timeout_at(visit.deadline, rest).await.unwrap_or(Err(Failure::Deadline(visit.allowed)))?;
+            timeout_at(visit.deadline, rest).await.unwrap_or(Err(visit.late()))?;
         }
-        self.tell(recipe, gathered).await
+        self.tell(visit, recipe, gathered).await
     }
 
     /// The answer of an id that was given before; none if nothing is known of it any more.
-    pub async fn recall(&self, id: ResponseId) -> Option<Told> {
-        let recipe = self.cache.recipe(id).await?;
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`] if that cannot be known at present.
+    pub async fn recall(&self, visit: &Visit, id: ResponseId) -> Result<Option<Told>, Failure> {
+        let unavailable = |_: Unavailable| Failure::Unavailable;
+        let Some(recipe) = self.cache.recipe(id).await.map_err(unavailable)? else { return Ok(None) };
         let mut gathered = Gathered::default();
         for key in &recipe.keys {
             if let Some(record) = self.cache.remembered(*key) {
                 gathered.add(*key, record, Source::Memory);
             }
         }
-        for (key, record) in self.cache.kept(&gathered.lacking(&recipe)).await {
+        for (key, record) in self.cache.kept(&gathered.lacking(&recipe)).await.map_err(unavailable)? {
             gathered.add(key, record, Source::Durable);
         }
-        if gathered.lacks_any(&recipe) {
-            return None;
+        match gathered.lacks_any(&recipe) {
+            true => Ok(None),
+            false => self.tell(visit, recipe, gathered).await.map(Some),
         }
-        self.tell(recipe, gathered).await.ok()
     }
 
-    async fn tell(&self, recipe: Recipe, gathered: Gathered) -> Result<Told, Failure> {
+    async fn tell(&self, visit: &Visit, recipe: Recipe, gathered: Gathered) -> Result<Told, Failure> {
         let id = recipe.id();
         let records = gathered.in_order(&recipe)?;
-        let stored = self.cache.keep(id, &recipe, &records).await;
+        // An answer that is ready is given in time, even if it could not be kept in time.
+        let stored =
+            timeout_at(visit.deadline, self.cache.keep(id, &recipe, &records)).await.unwrap_or(false);
         let sources = gathered.sources;
         for (source, count) in [
             (Source::Memory, sources.memory),
@@ -150,7 +167,8 @@ impl Engine {
         recipe: &Recipe,
         gathered: &mut Gathered,
     ) -> Result<(), Failure> {
-        for (key, record) in self.cache.kept(&gathered.lacking(recipe)).await {
+        // What cannot be known at present is computed.
+        for (key, record) in self.cache.kept(&gathered.lacking(recipe)).await.unwrap_or_default() {
             gathered.add(key, record, Source::Durable);
         }
         let lacking = gathered.lacking(recipe);
@@ -236,7 +254,7 @@ impl Engine {
                 duty.land(key, at_once(record));
             }
         }
-        for (key, record) in self.cache.kept(&duty.keys()).await {
+        for (key, record) in self.cache.kept(&duty.keys()).await.unwrap_or_default() {
             duty.land(key, at_once(record));
         }
     }

@@ -2,6 +2,7 @@
 //! they took, and where they can be had again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -10,11 +11,13 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::stream;
 use headers::{ETag, HeaderMapExt, IfNoneMatch};
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 
 use super::document::Failed;
 use super::input::Input;
 use super::problem::Problem;
-use super::representation::Representation;
+use super::representation::{Accepts, Representation};
 use super::request_id::RequestId;
 use crate::engine::{Answer, Engine, Failure, Question, Told, Visit};
 use crate::render;
@@ -26,6 +29,9 @@ const IN_FLIGHT: usize = 4;
 /// Bytes that the answers of one batch may take together.
 const MOST_BATCH_BYTES: usize = 64 << 20;
 
+/// Bytes of the largest answer that is drawn: reading one takes many times its size in memory.
+const MOST_DRAWN_BYTES: usize = 8 << 20;
+
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -35,8 +41,10 @@ pub struct Asking {
     pub engine: Arc<Engine>,
     /// The request's time and place.
     pub visit: Visit,
-    /// The form that the client wants.
-    pub representation: Representation,
+    /// The forms that the client takes.
+    pub accepts: Accepts,
+    /// Leave to draw.
+    pub drawings: Arc<Semaphore>,
     /// The request's name.
     pub id: RequestId,
 }
@@ -53,20 +61,22 @@ impl Asking {
         let question = Arc::new(question);
         match input {
             Input::Single(text, pointers) => {
+                let form = self.accepts.choose(&Representation::ALL)?;
                 let told = self.engine.ask(&self.visit, &question, text).await;
                 let told = told.map_err(|failure| Problem::of_failure(failure, &pointers))?;
-                let mut response = single(&told, self.representation).await?;
-                add_provenance(&mut response, &Provenance::of(&told), started.elapsed());
-                if told.stored {
-                    let path = format!("/v1/explanations/{}", told.id);
-                    insert(&mut response, header::CONTENT_LOCATION, &path);
+                let provenance = Provenance::of(&told);
+                let location = told.stored.then(|| format!("/v1/explanations/{}", told.id));
+                let mut response = single(told, form, &self.drawings, &self.visit).await?;
+                add_provenance(&mut response, &provenance, started.elapsed());
+                if let Some(location) = location {
+                    insert(&mut response, header::CONTENT_LOCATION, &location);
                 }
                 Ok(response)
             }
-            Input::Batch(items) if self.representation == Representation::Json => {
+            Input::Batch(items) => {
+                self.accepts.choose(&[Representation::Json]).map_err(|_| Problem::no_picture_of_many())?;
                 self.answer_batch(&question, items, started).await
             }
-            Input::Batch(_) => Err(Problem::no_picture_of_many()),
         }
     }
 
@@ -76,7 +86,13 @@ impl Asking {
         items: Vec<super::input::Item>,
         started: Instant,
     ) -> Result<Response, Problem> {
+        // From the first answer that finds no room on, nothing more is asked for or given.
+        let full = AtomicBool::new(false);
+        let full = &full;
         let pending = items.into_iter().map(|(text, pointers)| async move {
+            if full.load(Ordering::Relaxed) {
+                return Err(Problem::batch_too_large(MOST_BATCH_BYTES));
+            }
             let told = self.engine.ask(&self.visit, question, text?).await;
             told.map_err(|failure| Problem::of_failure(failure, &pointers))
         });
@@ -88,7 +104,13 @@ impl Asking {
             if !body.ends_with(b"[") {
                 body.push(b',');
             }
-            let outcome = outcome.and_then(|told| fits(told, body.len()));
+            let outcome = outcome.and_then(|told| {
+                full.fetch_or(body.len() + told.body.len() > MOST_BATCH_BYTES, Ordering::Relaxed);
+                match full.load(Ordering::Relaxed) {
+                    true => Err(Problem::batch_too_large(MOST_BATCH_BYTES)),
+                    false => Ok(told),
+                }
+            });
             match outcome {
                 Ok(told) => {
                     provenance.add(&Provenance::of(&told));
@@ -118,12 +140,15 @@ impl Asking {
 /// # Errors
 /// See [`single`].
 pub async fn again(
-    told: &Told,
+    told: Told,
     representation: Representation,
     known: Option<IfNoneMatch>,
+    drawings: &Semaphore,
+    visit: &Visit,
 ) -> Result<Response, Problem> {
     let started = Instant::now();
-    let mut response = single(told, representation).await?;
+    let provenance = Provenance::of(&told);
+    let mut response = single(told, representation, drawings, visit).await?;
     let etag: Option<ETag> = response.headers().typed_get();
     // A page or a picture may be drawn otherwise by the next version; the JSON never changes.
     let control = match representation {
@@ -138,17 +163,23 @@ pub async fn again(
         response.headers_mut().remove(header::CONTENT_TYPE);
         *response.body_mut() = Body::empty();
     }
-    add_provenance(&mut response, &Provenance::of(told), started.elapsed());
+    add_provenance(&mut response, &provenance, started.elapsed());
     Ok(response)
 }
 
 /// One answer in one form, with its entity tag.
-async fn single(told: &Told, representation: Representation) -> Result<Response, Problem> {
+async fn single(
+    told: Told,
+    representation: Representation,
+    drawings: &Semaphore,
+    visit: &Visit,
+) -> Result<Response, Problem> {
     let (body, tag) = match representation {
         // The bytes are a function of the id, so the id is their tag.
-        Representation::Json => (told.body.clone(), told.id.to_string()),
+        Representation::Json => (told.body, told.id.to_string()),
         Representation::Html | Representation::Svg => {
-            let drawn = drawn(told.body.clone(), representation).await?;
+            let drawn = timeout_at(visit.deadline(), drawn(told.body, representation, drawings)).await;
+            let drawn = drawn.unwrap_or_else(|_| Err(Problem::of_fault(&visit.late())))?;
             let tag = blake3::hash(&drawn).to_hex().to_string();
             (drawn, tag)
         }
@@ -169,7 +200,15 @@ async fn single(told: &Told, representation: Representation) -> Result<Response,
 }
 
 /// Drawing a long text takes a while, so it is not done on the threads that serve connections.
-async fn drawn(body: Vec<u8>, representation: Representation) -> Result<Vec<u8>, Problem> {
+async fn drawn(
+    body: Vec<u8>,
+    representation: Representation,
+    drawings: &Semaphore,
+) -> Result<Vec<u8>, Problem> {
+    if body.len() > MOST_DRAWN_BYTES {
+        return Err(Problem::drawing_too_large(body.len(), MOST_DRAWN_BYTES));
+    }
+    let _leave = drawings.acquire().await;
     let draw = move || {
         let answer: Answer = serde_json::from_slice(&body)?;
         Ok::<_, serde_json::Error>(match representation {
@@ -178,17 +217,10 @@ async fn drawn(body: Vec<u8>, representation: Representation) -> Result<Vec<u8>,
         })
     };
     let drawn = tokio::task::spawn_blocking(draw).await;
-    let fault = |fault: String| Problem::of_fault(&Failure::Internal(fault));
-    let drawn = drawn.map_err(|error| fault(format!("drawing: {error}")))?;
-    Ok(drawn.map_err(|error| fault(format!("reading an answer of our own: {error}")))?.into_bytes())
-}
-
-/// A batch holds so many bytes and no more.
-fn fits(told: Told, before: usize) -> Result<Told, Problem> {
-    match before + told.body.len() > MOST_BATCH_BYTES {
-        false => Ok(told),
-        true => Err(Problem::batch_too_large(before + told.body.len(), MOST_BATCH_BYTES)),
-    }
+    // Neither error is told whole: both may quote the text.
+    let fault = |fault: &str| Problem::of_fault(&Failure::Internal(fault.into()));
+    let drawn = drawn.map_err(|_| fault("drawing an answer panicked"))?;
+    Ok(drawn.map_err(|_| fault("an answer of our own could not be read"))?.into_bytes())
 }
 
 fn item_error(problem: Problem) -> Vec<u8> {

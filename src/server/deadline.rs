@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use super::problem::Problem;
@@ -28,6 +29,10 @@ pub struct TimeoutHeader {
     timeout: String,
 }
 
+/// When the body must have arrived: for whoever reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyDeadline(pub Instant);
+
 impl FromRequestParts<AppState> for Visit {
     type Rejection = Problem;
 
@@ -43,7 +48,9 @@ impl FromRequestParts<AppState> for Visit {
             }
             (Some(_), Some(_)) => return Err(Problem::timeout_header(longest)),
         };
-        Ok(Visit::of(allowed))
+        let visit = Visit::of(allowed);
+        parts.extensions.insert(BodyDeadline(visit.deadline()));
+        Ok(visit)
     }
 }
 

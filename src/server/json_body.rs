@@ -6,7 +6,9 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
+use tokio::time::{Instant, timeout_at};
 
+use super::deadline::BodyDeadline;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::json_pointer;
@@ -23,11 +25,14 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
         if request.body().size_hint().lower() > state.limits.body_bytes as u64 {
             return Err(Problem::body_too_large());
         }
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
-                _ => Problem::unreadable_body(rejection.body_text()),
-            })?;
+        let latest = Instant::now() + state.limits.deadline;
+        let latest = request.extensions().get::<BodyDeadline>().map_or(latest, |deadline| deadline.0);
+        let read = timeout_at(latest, Bytes::from_request(request, state));
+        let bytes = read.await.map_err(|_| Problem::body_too_slow())?;
+        let bytes = bytes.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
+            _ => Problem::unreadable_body(rejection.body_text()),
+        })?;
         check_is_object(&bytes)?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(fault)?;

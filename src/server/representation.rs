@@ -1,11 +1,13 @@
 //! In which form a client wants an answer: `Accept`, read as RFC 9110 has it.
 
+use std::convert::Infallible;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use headers::HeaderMapExt;
 use headers_accept::Accept;
-use mediatype::MediaType;
+use mediatype::names::Q;
+use mediatype::{MediaType, MediaTypeBuf, ReadParams};
 
 use super::problem::Problem;
 
@@ -20,10 +22,14 @@ pub enum Representation {
     Svg,
 }
 
-/// The first is what a client gets that takes anything.
-const OFFERED: [Representation; 3] = [Representation::Json, Representation::Html, Representation::Svg];
+/// The forms that a client takes, and how gladly.
+#[derive(Debug)]
+pub struct Accepts(Option<Accept>);
 
 impl Representation {
+    /// Every form that one answer has; the first is what a client gets that takes anything.
+    pub const ALL: [Representation; 3] = [Representation::Json, Representation::Html, Representation::Svg];
+
     /// The value of `Content-Type`.
     pub fn content_type(self) -> &'static str {
         match self {
@@ -33,32 +39,49 @@ impl Representation {
         }
     }
 
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        if !headers.contains_key(header::ACCEPT) {
-            return Ok(Representation::Json);
+    fn essence(self) -> MediaType<'static> {
+        use mediatype::names::{APPLICATION, HTML, IMAGE, JSON, SVG, TEXT, XML};
+        match self {
+            Representation::Json => MediaType::new(APPLICATION, JSON),
+            Representation::Html => MediaType::new(TEXT, HTML),
+            Representation::Svg => MediaType::from_parts(IMAGE, SVG, Some(XML), &[]),
         }
-        let accept: Accept = headers.typed_get().ok_or_else(Problem::not_acceptable)?;
-        let offered = OFFERED.map(|form| (form, essence(form)));
-        let chosen = accept.negotiate(offered.iter().map(|(_, media_type)| media_type));
-        let chosen = chosen.and_then(|chosen| offered.iter().find(|(_, offer)| offer == chosen));
-        chosen.map(|(form, _)| *form).ok_or_else(Problem::not_acceptable)
     }
 }
 
-fn essence(form: Representation) -> MediaType<'static> {
-    use mediatype::names::{APPLICATION, HTML, IMAGE, JSON, SVG, TEXT};
-    match form {
-        Representation::Json => MediaType::new(APPLICATION, JSON),
-        Representation::Html => MediaType::new(TEXT, HTML),
-        Representation::Svg => MediaType::from_parts(IMAGE, SVG, Some(mediatype::names::XML), &[]),
+impl Accepts {
+    fn of(headers: &HeaderMap) -> Self {
+        let sent = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let members: Vec<&str> =
+            sent.flat_map(|value| value.split(',')).map(str::trim).filter(|m| !m.is_empty()).collect();
+        // What cannot be understood says nothing, and parameters other than `q` make no difference here.
+        let understood = members.iter().filter_map(|member| MediaType::parse(member).ok()).map(|range| {
+            let quality = range.get_param(Q).map(|q| (Q, q));
+            MediaTypeBuf::from_parts(range.ty, range.subty, range.suffix, quality.as_slice())
+        });
+        Accepts((!members.is_empty()).then(|| understood.collect()))
+    }
+
+    /// The form of these that the client likes best; the first one if it takes anything.
+    ///
+    /// # Errors
+    /// It takes none of them.
+    pub fn choose(&self, offered: &[Representation]) -> Result<Representation, Problem> {
+        let Some(accept) = &self.0 else {
+            return offered.first().copied().ok_or_else(Problem::not_acceptable);
+        };
+        let essences: Vec<MediaType<'_>> = offered.iter().map(|form| form.essence()).collect();
+        let chosen = accept.negotiate(essences.iter());
+        let chosen = chosen.and_then(|chosen| offered.iter().find(|form| form.essence() == *chosen));
+        chosen.copied().ok_or_else(Problem::not_acceptable)
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Representation {
-    type Rejection = Problem;
+impl<S: Sync> FromRequestParts<S> for Accepts {
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Representation::of(&parts.headers)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Accepts::of(&parts.headers))
     }
 }
 
@@ -69,12 +92,15 @@ mod tests {
     fn chosen(accept: &str) -> Option<Representation> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        Representation::of(&headers).ok()
+        Accepts::of(&headers).choose(&Representation::ALL).ok()
     }
 
     #[test]
     fn who_takes_anything_gets_json_and_who_prefers_a_picture_gets_that() {
-        assert_eq!(Representation::of(&HeaderMap::new()).ok(), Some(Representation::Json));
+        assert_eq!(
+            Accepts::of(&HeaderMap::new()).choose(&Representation::ALL).ok(),
+            Some(Representation::Json)
+        );
         let cases = [
             ("*/*", Some(Representation::Json)),
             ("application/json", Some(Representation::Json)),
@@ -90,6 +116,11 @@ mod tests {
             ("application/json;q=0", None),
             ("text/plain", None),
             ("nonsense", None),
+            ("", Some(Representation::Json)),
+            ("application/json;charset=utf-8", Some(Representation::Json)),
+            ("text/html;level=1", Some(Representation::Html)),
+            ("text/html, nonsense", Some(Representation::Html)),
+            ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", Some(Representation::Html)),
         ];
         for (accept, expected) in cases {
             assert_eq!(chosen(accept), expected, "{accept}");

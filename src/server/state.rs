@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use crate::engine::Engine;
@@ -19,6 +20,8 @@ pub struct AppState {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Pages and pictures that may be drawn at a time.
+    pub drawings: Arc<Semaphore>,
 }
 
 /// Settings of the HTTP surface.
@@ -50,7 +53,8 @@ pub enum Stage {
 impl AppState {
     /// A server whose models are yet to be loaded.
     pub fn starting(limits: Limits, metrics: Arc<Metrics>) -> Self {
-        AppState { house: Arc::default(), limits, metrics }
+        let drawings = std::thread::available_parallelism().map_or(1, usize::from);
+        AppState { house: Arc::default(), limits, metrics, drawings: Arc::new(Semaphore::new(drawings)) }
     }
 
     /// Opens the house: from now on questions are answered. Only the first engine counts.

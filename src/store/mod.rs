@@ -38,7 +38,16 @@ pub enum Found {
     /// The result, whole.
     Whole(StoredResult),
     /// A row whose content is not what was once written.
-    Damaged(ResultKey),
+    Damaged(DamagedRow),
+}
+
+/// A row to be removed, and told from the one that may have taken its place since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedRow {
+    /// The digest that stands in the row.
+    pub digest: Vec<u8>,
+    /// What stands in the row beside it.
+    pub content: StoredResult,
 }
 
 /// What is written in one transaction: all of it or nothing.
@@ -52,8 +61,8 @@ pub struct Writes {
     pub used_results: Vec<ResultKey>,
     /// Responses that were used.
     pub used_responses: Vec<ResponseId>,
-    /// Results to forget.
-    pub forgotten: Vec<ResultKey>,
+    /// Rows to remove, before anything else is written.
+    pub damaged: Vec<DamagedRow>,
 }
 
 impl Writes {
@@ -63,7 +72,7 @@ impl Writes {
             && self.responses.is_empty()
             && self.used_results.is_empty()
             && self.used_responses.is_empty()
-            && self.forgotten.is_empty()
+            && self.damaged.is_empty()
     }
 
     /// Adds what another one writes.
@@ -72,23 +81,38 @@ impl Writes {
         self.responses.extend(other.responses);
         self.used_results.extend(other.used_results);
         self.used_responses.extend(other.used_responses);
-        self.forgotten.extend(other.forgotten);
+        self.damaged.extend(other.damaged);
     }
 }
 
 /// What is kept, and what had to go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Bytes of results that are kept.
+    /// Bytes that are kept.
     pub bytes: u64,
     /// Results that were removed.
-    pub evicted: u64,
+    pub results: Vec<ResultKey>,
+    /// Responses that were removed.
+    pub responses: Vec<ResponseId>,
 }
 
 /// Why the database did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StoreError(#[from] sqlx::Error);
+pub enum StoreError {
+    /// The file is no longer the one that was opened; only a restart takes up another one.
+    #[error("its file was removed or replaced; restart the server to use what is there now")]
+    Replaced,
+    /// The database's own words.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether there was merely no connection free: a sign of load, not of a fault.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, StoreError::Database(sqlx::Error::PoolTimedOut))
+    }
+}
 
 /// A database that cannot be used: for whoever starts the server.
 #[derive(Debug, thiserror::Error)]

@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
 use sqlx::{Executor, QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::{Found, Kept, Milliseconds, OpenError, StoreError, StoredResponse, StoredResult, Writes};
+use super::{
+    DamagedRow, Found, Kept, Milliseconds, OpenError, StoreError, StoredResponse, StoredResult, Writes,
+};
 use crate::identity::{Recipe, Shape};
 use crate::identity::{ResponseId, ResultKey};
 
@@ -33,6 +36,9 @@ const EVICTED_AT_ONCE: i64 = 256;
 /// Free pages given back to the file system after an eviction (of 4 KiB each).
 const PAGES_GIVEN_BACK: u32 = 4096;
 
+/// What a response takes, about.
+const RESPONSE_BYTES: i64 = 400;
+
 /// What SQLite itself needs for a row beside its content, about.
 const ROW_OVERHEAD: usize = 256;
 
@@ -41,6 +47,7 @@ const REMEDY: &str = "move it away, name another with --database-url sqlite:PATH
 /// An open database.
 pub struct SqliteStore {
     path: PathBuf,
+    identity: (u64, u64),
     writer: SqlitePool,
     readers: SqlitePool,
 }
@@ -75,7 +82,8 @@ impl SqliteStore {
             .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
             .await
             .map_err(opened)?;
-        let store = SqliteStore { path: path.to_owned(), writer, readers };
+        let identity = identity(path).unwrap_or_default();
+        let store = SqliteStore { path: path.to_owned(), identity, writer, readers };
         store.probe(0).await.map_err(|error| fault(format!("cannot be written to: {error}")))?;
         Ok(store)
     }
@@ -141,39 +149,9 @@ impl SqliteStore {
     /// # Errors
     /// Nothing was written.
     pub async fn write(&self, writes: &Writes, now: Milliseconds) -> Result<Vec<ResponseId>, StoreError> {
-        let mut left_out = Vec::new();
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        for result in &writes.results {
-            insert_result(&mut transaction, result, now).await?;
-        }
-        for response in &writes.responses {
-            let mut here = 0;
-            for key in &response.recipe.keys {
-                here += use_result(&mut transaction, *key, now).await?;
-            }
-            match here == response.recipe.keys.len() as u64 {
-                true => insert_response(&mut transaction, response, now).await?,
-                false => left_out.push(response.id),
-            }
-        }
-        for key in &writes.used_results {
-            use_result(&mut transaction, *key, now).await?;
-        }
-        for id in &writes.used_responses {
-            sqlx::query("UPDATE responses SET used_at = max(used_at, ?) WHERE id = ?")
-                .bind(now)
-                .bind(id.0.to_vec())
-                .execute(&mut *transaction)
-                .await?;
-        }
-        for key in &writes.forgotten {
-            sqlx::query("DELETE FROM results WHERE key = ?")
-                .bind(key.0.to_vec())
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(left_out)
+        let mut transaction = Transaction::begin(&self.writer).await?;
+        let outcome = write_all(&mut transaction.connection, writes, now).await;
+        transaction.end(outcome).await
     }
 
     /// Removes what is older than `not_before`, then what was not used for longest until at most
@@ -183,47 +161,71 @@ impl SqliteStore {
     /// The database does not answer; what was removed before stays removed.
     pub async fn evict(&self, most_bytes: u64, not_before: Milliseconds) -> Result<Kept, StoreError> {
         let mut kept = Kept::default();
-        for statement in
-            ["DELETE FROM responses WHERE created_at < ?", "DELETE FROM results WHERE created_at < ?"]
-        {
-            let removed =
-                sqlx::query(statement).bind(not_before).execute(&self.writer).await?.rows_affected();
-            kept.evicted += if statement.contains("FROM results") { removed } else { 0 };
+        loop {
+            let removed = self.remove_old(not_before).await?;
+            let all =
+                removed.0.len() < EVICTED_AT_ONCE as usize && removed.1.len() < EVICTED_AT_ONCE as usize;
+            kept.results.extend(removed.0);
+            kept.responses.extend(removed.1);
+            if all {
+                break;
+            }
         }
         loop {
             kept.bytes = self.bytes().await?;
             if kept.bytes <= most_bytes {
                 break;
             }
-            kept.evicted += self.evict_least_used(kept.bytes - most_bytes).await?;
+            let (results, responses) = self.remove_least_used(kept.bytes - most_bytes).await?;
+            if results.is_empty() && responses.is_empty() {
+                break;
+            }
+            kept.results.extend(results);
+            kept.responses.extend(responses);
         }
-        if kept.evicted > 0 {
+        if !kept.results.is_empty() {
             let give_back = format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK})");
             self.writer.execute(sqlx::AssertSqlSafe(give_back)).await?;
         }
         Ok(kept)
     }
 
-    /// Bytes of all results with what their rows take.
+    /// Bytes of all results and responses with what their rows take.
     ///
     /// # Errors
     /// The database does not answer.
     pub async fn bytes(&self) -> Result<u64, StoreError> {
-        let sum: i64 =
-            sqlx::query_scalar("SELECT coalesce(sum(bytes), 0) FROM results").fetch_one(&self.writer).await?;
+        let query =
+            "SELECT (SELECT coalesce(sum(bytes), 0) FROM results) + ? * (SELECT count(*) FROM responses)";
+        let sum: i64 = sqlx::query_scalar(query).bind(RESPONSE_BYTES).fetch_one(&self.writer).await?;
         Ok(sum.max(0) as u64)
     }
 
-    /// Writes something small, to see whether it can be done.
+    /// Writes something small, in the way that everything is written, to see whether it can be done.
     ///
     /// # Errors
-    /// It cannot.
+    /// It cannot, or the file is no longer the one that was opened.
     pub async fn probe(&self, now: Milliseconds) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO probe (id, written_at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at")
-            .bind(now)
-            .execute(&self.writer)
-            .await?;
+        self.check_identity()?;
+        let mut transaction = Transaction::begin(&self.writer).await?;
+        let write = sqlx::query(
+            "INSERT INTO probe (id, written_at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at",
+        );
+        let outcome = write.bind(now).execute(&mut *transaction.connection).await;
+        transaction.end(outcome).await?;
         Ok(())
+    }
+
+    /// Whether the file is still the one that was opened: what is written to a file that was removed or
+    /// replaced is lost.
+    ///
+    /// # Errors
+    /// It is another one, or none.
+    pub fn check_identity(&self) -> Result<(), StoreError> {
+        match identity(&self.path) {
+            Some(identity) if identity == self.identity => Ok(()),
+            _ => Err(StoreError::Replaced),
+        }
     }
 
     /// Brings everything into the main file and lets go of it.
@@ -235,32 +237,154 @@ impl SqliteStore {
         self.writer.close().await;
     }
 
+    /// Removes some of what is older than `not_before`.
+    async fn remove_old(&self, not_before: Milliseconds) -> Result<Removed, StoreError> {
+        let mut transaction = Transaction::begin(&self.writer).await?;
+        let outcome = remove_old(&mut transaction.connection, not_before).await;
+        transaction.end(outcome).await
+    }
+
     /// Removes the results not used for longest, `excess` bytes of them at least or as many as go at
     /// once, and every response that was last used no later: those may need what is gone.
-    async fn evict_least_used(&self, excess: u64) -> Result<u64, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let rows = sqlx::query("SELECT id, used_at, bytes FROM results ORDER BY used_at, id LIMIT ?")
-            .bind(EVICTED_AT_ONCE)
-            .fetch_all(&mut *transaction)
-            .await?;
-        let (mut removed, mut freed, mut last_use) = (0, 0, Milliseconds::MIN);
-        for row in rows {
-            if freed >= excess {
-                break;
-            }
-            let id: i64 = row.try_get("id")?;
-            sqlx::query("DELETE FROM results WHERE id = ?").bind(id).execute(&mut *transaction).await?;
-            freed += row.try_get::<i64, _>("bytes")?.max(0) as u64;
-            last_use = row.try_get("used_at")?;
-            removed += 1;
-        }
-        sqlx::query("DELETE FROM responses WHERE used_at <= ?")
-            .bind(last_use)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(removed)
+    async fn remove_least_used(&self, excess: u64) -> Result<Removed, StoreError> {
+        let mut transaction = Transaction::begin(&self.writer).await?;
+        let outcome = remove_least_used(&mut transaction.connection, excess).await;
+        transaction.end(outcome).await
     }
+}
+
+type Removed = (Vec<ResultKey>, Vec<ResponseId>);
+
+/// A transaction on the writing connection. SQLite ends some by itself when it fails (a full disk), so a
+/// connection on which anything failed is not used again.
+struct Transaction {
+    connection: PoolConnection<Sqlite>,
+}
+
+impl Transaction {
+    async fn begin(writer: &SqlitePool) -> Result<Self, StoreError> {
+        let mut transaction = Transaction { connection: writer.acquire().await? };
+        match transaction.connection.execute("BEGIN IMMEDIATE").await {
+            Ok(_) => Ok(transaction),
+            Err(error) => {
+                transaction.connection.close_on_drop();
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn end<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        let ended = match &outcome {
+            Ok(_) => self.connection.execute("COMMIT").await.map(|_| ()),
+            Err(_) => Ok(()),
+        };
+        if outcome.is_err() || ended.is_err() {
+            self.connection.close_on_drop();
+        }
+        ended?;
+        Ok(outcome?)
+    }
+}
+
+async fn write_all(
+    connection: &mut SqliteConnection,
+    writes: &Writes,
+    now: Milliseconds,
+) -> Result<Vec<ResponseId>, sqlx::Error> {
+    let mut left_out = Vec::new();
+    for row in &writes.damaged {
+        let StoredResult { key, warnings, body, .. } = &row.content;
+        sqlx::query("DELETE FROM results WHERE key = ? AND digest = ? AND warnings = ? AND body = ?")
+            .bind(key.0.to_vec())
+            .bind(&row.digest)
+            .bind(warnings)
+            .bind(body)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for result in &writes.results {
+        insert_result(connection, result, now).await?;
+    }
+    for response in &writes.responses {
+        let mut here = 0;
+        for key in &response.recipe.keys {
+            here += use_result(connection, *key, now).await?;
+        }
+        match here == response.recipe.keys.len() as u64 {
+            true => insert_response(connection, response, now).await?,
+            false => left_out.push(response.id),
+        }
+    }
+    for key in &writes.used_results {
+        use_result(connection, *key, now).await?;
+    }
+    for id in &writes.used_responses {
+        let used = sqlx::query("UPDATE responses SET used_at = max(used_at, ?) WHERE id = ?");
+        used.bind(now).bind(id.0.to_vec()).execute(&mut *connection).await?;
+    }
+    Ok(left_out)
+}
+
+async fn remove_old(
+    connection: &mut SqliteConnection,
+    not_before: Milliseconds,
+) -> Result<Removed, sqlx::Error> {
+    let responses = "DELETE FROM responses WHERE id IN
+        (SELECT id FROM responses WHERE created_at < ? LIMIT ?) RETURNING id";
+    let responses = sqlx::query(responses).bind(not_before).bind(EVICTED_AT_ONCE);
+    let responses = response_ids(&responses.fetch_all(&mut *connection).await?)?;
+    let results = "DELETE FROM results WHERE id IN
+        (SELECT id FROM results WHERE created_at < ? LIMIT ?) RETURNING key";
+    let results = sqlx::query(results).bind(not_before).bind(EVICTED_AT_ONCE);
+    let rows = results.fetch_all(&mut *connection).await?;
+    Ok((rows.iter().map(result_key).collect::<Result<_, _>>()?, responses))
+}
+
+async fn remove_least_used(connection: &mut SqliteConnection, excess: u64) -> Result<Removed, sqlx::Error> {
+    let rows = sqlx::query("SELECT id, key, used_at, bytes FROM results ORDER BY used_at, id LIMIT ?")
+        .bind(EVICTED_AT_ONCE)
+        .fetch_all(&mut *connection)
+        .await?;
+    let (mut removed, mut freed, mut last_use) = (Vec::new(), 0, Milliseconds::MIN);
+    for row in &rows {
+        if freed >= excess {
+            break;
+        }
+        let id: i64 = row.try_get("id")?;
+        sqlx::query("DELETE FROM results WHERE id = ?").bind(id).execute(&mut *connection).await?;
+        freed += row.try_get::<i64, _>("bytes")?.max(0) as u64;
+        last_use = row.try_get("used_at")?;
+        removed.push(result_key(row)?);
+    }
+    let responses = sqlx::query("DELETE FROM responses WHERE used_at <= ? RETURNING id").bind(last_use);
+    let responses = response_ids(&responses.fetch_all(&mut *connection).await?)?;
+    Ok((removed, responses))
+}
+
+fn result_key(row: &SqliteRow) -> Result<ResultKey, sqlx::Error> {
+    let key: &[u8] = row.try_get("key")?;
+    Ok(ResultKey(key.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?))
+}
+
+fn response_ids(rows: &[SqliteRow]) -> Result<Vec<ResponseId>, sqlx::Error> {
+    let id = |row: &SqliteRow| {
+        let id: &[u8] = row.try_get("id")?;
+        Ok(ResponseId(id.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?))
+    };
+    rows.iter().map(id).collect()
+}
+
+/// Device and number of a file; none if there is no file.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Elsewhere a file that is open cannot be replaced.
+#[cfg(not(unix))]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|_| (0, 0))
 }
 
 /// Reads the whole file: damage is better known before the first request than at the thousandth.
@@ -283,9 +407,8 @@ fn told(error: &sqlx::Error) -> String {
 }
 
 fn found(row: &SqliteRow) -> Result<Found, sqlx::Error> {
-    let key: &[u8] = row.try_get("key")?;
-    let key = ResultKey(key.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?);
-    let digest: &[u8] = row.try_get("digest")?;
+    let key = result_key(row)?;
+    let digest: Vec<u8> = row.try_get("digest")?;
     let result = StoredResult {
         key,
         created_at: row.try_get("created_at")?,
@@ -294,7 +417,7 @@ fn found(row: &SqliteRow) -> Result<Found, sqlx::Error> {
     };
     match digest == digest_of(&result) {
         true => Ok(Found::Whole(result)),
-        false => Ok(Found::Damaged(key)),
+        false => Ok(Found::Damaged(DamagedRow { digest, content: result })),
     }
 }
 
@@ -312,7 +435,7 @@ async fn insert_result(
     let bytes = result.body.len() + result.warnings.len() + ROW_OVERHEAD;
     sqlx::query(
         "INSERT INTO results (key, created_at, used_at, bytes, digest, warnings, body) VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (key) DO UPDATE SET created_at = excluded.created_at, used_at = excluded.used_at,
+         ON CONFLICT (key) DO UPDATE SET created_at = excluded.created_at, used_at = max(used_at, excluded.used_at),
              bytes = excluded.bytes, digest = excluded.digest, warnings = excluded.warnings, body = excluded.body",
     )
     .bind(result.key.0.to_vec())

@@ -370,6 +370,58 @@ fn a_database_that_fails_does_not_stop_explanations_and_is_used_again_once_it_is
 }
 
 #[test]
+fn what_the_database_evicted_is_written_again_when_it_is_given_from_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database_in(&directory);
+    let server = Settings { disk_bytes: 100_000, ..Settings::tiny(&path) }.start();
+    let ask = || server.post("/explain", &json!({"text": TEXT, "methods": ["saliency"]}));
+    let location = header(&ask(), "content-location").unwrap().to_owned();
+    for number in 0..100 {
+        server.ok("/explain", json!({"text": format!("film {number} is bad"), "methods": ["saliency"]}));
+    }
+    let evictions = || server.figure("explaind_cache_evictions_total{tier=\"durable\"}");
+    eventually("the database makes room", || evictions() > 0.0);
+    let again = ask();
+    assert_eq!(status(&again), "explaind; hit; detail=memory");
+    assert_eq!(header(&again, "content-location"), Some(location.as_str()));
+    assert_eq!(Settings::tiny(&path).start().get(&location).text(), again.text(), "a promise is kept");
+}
+
+#[test]
+fn a_write_that_the_database_rolls_back_by_itself_does_not_spoil_those_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database_in(&directory);
+    let server = Settings::tiny(&path).start();
+    // What SQLite does when the disk is full: the statement fails, and the transaction is gone.
+    let full =
+        "CREATE TRIGGER full BEFORE INSERT ON results BEGIN SELECT RAISE(ROLLBACK, 'disk is full'); END";
+    database::execute(&path, full);
+    let refused = server.post("/explain", &json!({"text": TEXT}));
+    assert_eq!((refused.status, header(&refused, "content-location")), (200, None));
+    assert!(server.figure("explaind_durable_failures_total") >= 1.0);
+    database::execute(&path, "DROP TRIGGER full");
+    eventually("it is written in the end", || {
+        header(&server.post("/explain", &json!({"text": TEXT})), "content-location").is_some()
+    });
+    database::assert_whole(&path);
+}
+
+#[test]
+fn a_database_file_that_was_taken_away_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database_in(&directory);
+    let server = Settings::tiny(&path).start();
+    std::fs::remove_file(&path).unwrap();
+    eventually("it shows", || server.get("/readyz").json()["status"] == "degraded");
+    let detail = server.get("/readyz").json()["cache"]["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("restart"), "{detail}");
+    let answer = server.post("/explain", &json!({"text": TEXT}));
+    assert_eq!((answer.status, header(&answer, "content-location")), (200, None));
+    let unknown = server.get(&format!("/v1/explanations/{}", "0".repeat(64)));
+    assert_eq!(unknown.problem(503)["type"], "urn:explaind:problem:database-unavailable");
+}
+
+#[test]
 fn a_database_that_cannot_be_used_is_named_at_start() {
     let directory = tempfile::tempdir().unwrap();
     let garbage = directory.path().join("garbage.db");

@@ -135,6 +135,31 @@ fn one_waiter_that_cannot_wait_does_not_fail_the_other() {
 }
 
 #[test]
+fn a_long_explanation_does_not_keep_short_questions_waiting_to_its_end() {
+    let server = bundled(8);
+    let _slow = send(&server, &slow_body("endless"));
+    eventually("the long one is under way", || server.figure("explaind_queue_seconds_count") == 1.0);
+    for number in 0..3 {
+        server.ok("/v1/predict", json!({"text": format!("Short question number {number}.")}));
+    }
+    let long = server.figure("explaind_compute_seconds_count{method=\"integrated_gradients\"}");
+    assert_eq!(long, 0.0, "the short ones were answered first");
+}
+
+#[test]
+fn a_body_that_does_not_arrive_in_time_is_a_408() {
+    let server = TestServer::shared();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let head =
+        "POST /explain HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n";
+    write!(stream, "{head}x-request-timeout: 0.2\r\nconnection: close\r\n\r\n{{\"text\":").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("urn:explaind:problem:body-too-slow"), "{answer}");
+}
+
+#[test]
 fn a_client_that_goes_away_stops_its_work() {
     let server = bundled(8);
     let first = send(&server, &slow_body("one"));

@@ -51,11 +51,16 @@ impl<'a> Path<'a> {
         classes: &[usize],
     ) -> Result<Vec<Vec<PathPoint>>, ExplainError> {
         let in_chunk = (CHUNK_ROWS / self.subject.tokens()).max(1);
-        let chunks: Vec<Vec<Vec<PathPoint>>> = positions
-            .par_chunks(in_chunk)
-            .map(|chunk| self.evaluate_chunk(chunk, classes))
-            .collect::<Result<_, _>>()?;
-        Ok(chunks.into_iter().flatten().collect())
+        let mut points = Vec::with_capacity(positions.len());
+        // In rounds of a chunk for each worker: between two rounds, workers turn to whoever else waits.
+        for round in positions.chunks(in_chunk * rayon::current_num_threads()) {
+            let chunks: Vec<Vec<Vec<PathPoint>>> = round
+                .par_chunks(in_chunk)
+                .map(|chunk| self.evaluate_chunk(chunk, classes))
+                .collect::<Result<_, _>>()?;
+            points.extend(chunks.into_iter().flatten());
+        }
+        Ok(points)
     }
 
     /// The output at the baseline for each class, by a forward pass alone.

@@ -61,7 +61,7 @@ impl<E: Examples> IntoResponses for TextResponses<E> {
             .parameter("id", "$response.body#/id")
             .description("The same answer again, by its id");
         let response = response.link("recall", again.build());
-        let mut responses = problems(&[400, 406, 413, 415, 422, 429, 500, 503, 504]);
+        let mut responses = problems(&[400, 406, 408, 413, 415, 422, 429, 500, 503, 504]);
         responses.insert("200".into(), RefOr::T(response.build()));
         responses
     }
@@ -80,7 +80,7 @@ impl IntoResponses for RecallResponses {
         );
         let unchanged =
             ResponseBuilder::new().description("The client has it already, as `If-None-Match` says");
-        let mut responses = problems(&[400, 404, 406, 500, 503]);
+        let mut responses = problems(&[400, 404, 406, 422, 500, 503, 504]);
         responses.insert("200".into(), RefOr::T(response.build()));
         responses.insert("304".into(), RefOr::T(unchanged.build()));
         responses

@@ -20,6 +20,7 @@ impl Problem {
             Problem::not_kept(),
             Problem::wrong_method("PUT"),
             Problem::not_acceptable(),
+            Problem::body_too_slow(),
             Problem::body_too_large(),
             Problem::media_type(Some("text/plain")),
             Problem::invalid(
@@ -35,6 +36,7 @@ impl Problem {
             Problem::internal(),
             Problem::starting(),
             Problem::draining(),
+            Problem::of_fault(&Failure::Unavailable),
             Problem::of_fault(&Failure::Deadline(Duration::from_millis(2500))),
         ];
         let fitting = examples.into_iter().find(|problem| problem.name() == kind.name);

@@ -30,6 +30,8 @@ static UNEXPECTED_QUERY: Kind = kind("unexpected-query", StatusCode::BAD_REQUEST
 static INVALID_HEADER: Kind = kind("invalid-header", StatusCode::BAD_REQUEST, "A header is not valid");
 static NOT_FOUND: Kind = kind("not-found", StatusCode::NOT_FOUND, "There is nothing here");
 static NOT_KEPT: Kind = kind("not-kept", StatusCode::NOT_FOUND, "No such answer is kept");
+static BODY_TOO_SLOW: Kind =
+    kind("body-too-slow", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time");
 static WRONG_METHOD: Kind =
     kind("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The path knows other methods");
 static NOT_ACCEPTABLE: Kind =
@@ -52,12 +54,14 @@ static OVERLOADED: Kind =
 static INTERNAL: Kind = kind("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here");
 static STARTING: Kind = kind("starting", StatusCode::SERVICE_UNAVAILABLE, "The server is starting");
 static DRAINING: Kind = kind("draining", StatusCode::SERVICE_UNAVAILABLE, "The server is stopping");
+static UNAVAILABLE: Kind =
+    kind("database-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The database does not answer");
 static DEADLINE: Kind =
     kind("deadline-exceeded", StatusCode::GATEWAY_TIMEOUT, "The answer was not ready in time");
 
 impl Kind {
     /// All kinds, by status.
-    pub fn all() -> [&'static Kind; 19] {
+    pub fn all() -> [&'static Kind; 21] {
         [
             &MALFORMED_JSON,
             &UNREADABLE_BODY,
@@ -67,6 +71,7 @@ impl Kind {
             &NOT_KEPT,
             &WRONG_METHOD,
             &NOT_ACCEPTABLE,
+            &BODY_TOO_SLOW,
             &TOO_LARGE,
             &MEDIA_TYPE,
             &INVALID,
@@ -77,6 +82,7 @@ impl Kind {
             &INTERNAL,
             &STARTING,
             &DRAINING,
+            &UNAVAILABLE,
             &DEADLINE,
         ]
     }
@@ -85,7 +91,7 @@ impl Kind {
 impl Kind {
     /// Whether the same request may succeed later: such answers carry `Retry-After`.
     pub fn may_be_tried_again(&self) -> bool {
-        [&OVERLOADED, &STARTING, &DRAINING].contains(&self)
+        [&OVERLOADED, &STARTING, &DRAINING, &UNAVAILABLE].contains(&self)
     }
 }
 
@@ -108,6 +114,11 @@ impl Problem {
         let longest = longest.as_secs();
         Problem::new(&INVALID_HEADER, detail)
             .with_remedy(format!("send seconds above 0 and up to {longest}, such as 2.5, or leave it out"))
+    }
+
+    pub(in crate::server) fn body_too_slow() -> Self {
+        Problem::new(&BODY_TOO_SLOW, "the request's time was over before its body had arrived")
+            .with_remedy("send the body at once, or allow more time in X-Request-Timeout")
     }
 
     pub(in crate::server) fn body_too_large() -> Self {
@@ -176,9 +187,15 @@ impl Problem {
         Problem::new(&INVALID, detail).at(pointer).with_remedy(remedy)
     }
 
-    pub(in crate::server) fn batch_too_large(bytes: usize, limit: usize) -> Self {
-        let detail = format!("with this answer the batch would take {bytes} bytes; it may hold {limit}");
+    pub(in crate::server) fn batch_too_large(limit: usize) -> Self {
+        let detail = format!("a batch may hold {limit} bytes, and the answers before this one took them");
         Problem::new(&ANSWER_TOO_LARGE, detail).with_remedy("send fewer texts at once")
+    }
+
+    pub(in crate::server) fn drawing_too_large(bytes: usize, limit: usize) -> Self {
+        let detail = format!("the answer has {bytes} bytes; at most {limit} are drawn");
+        Problem::new(&ANSWER_TOO_LARGE, detail)
+            .with_remedy("accept application/json, or name fewer `layers` and `heads`")
     }
 
     pub(in crate::server) fn starting() -> Self {
@@ -226,6 +243,9 @@ impl Problem {
             Failure::Overloaded { retry_after, .. } => {
                 told(&OVERLOADED).with_remedy("try again later").retry_after(*retry_after)
             }
+            Failure::Unavailable => told(&UNAVAILABLE)
+                .with_remedy("try again; /readyz tells when the database is back")
+                .retry_after(Duration::from_secs(1)),
             Failure::Deadline(_) => told(&DEADLINE).with_remedy(
                 "allow more time in X-Request-Timeout, or ask for less: a shorter text, fewer methods or steps",
             ),

@@ -1,6 +1,7 @@
 //! `POST /v1/attention`: what did the model look at?
 
 use axum::Extension;
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -13,9 +14,9 @@ use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
-use crate::server::representation::Representation;
+use crate::server::representation::Accepts;
 use crate::server::request_id::RequestId;
-use crate::server::state::Open;
+use crate::server::state::{AppState, Open};
 use crate::server::strict_value::StrictValue;
 
 /// A question where the model looked. Either `text` or `texts` is needed.
@@ -74,9 +75,10 @@ type AttentionResponses = TextResponses<AttentionExamples>;
     responses(AttentionResponses)
 )]
 pub async fn attention(
+    State(state): State<AppState>,
     Open(engine): Open,
     visit: Visit,
-    representation: Representation,
+    accepts: Accepts,
     Extension(id): Extension<RequestId>,
     JsonBody(body): JsonBody<AttentionBody>,
 ) -> Result<Response, Problem> {
@@ -84,5 +86,5 @@ pub async fn attention(
     let truncate = body.truncate.unwrap_or_default();
     let question = Question::Attention(AttentionPlan::new(model, body.layers, body.heads, truncate)?);
     let input = Input::new(body.text, body.text_pair, body.texts)?;
-    Asking { engine, visit, representation, id }.answer(question, input).await
+    Asking { engine, visit, accepts, drawings: state.drawings, id }.answer(question, input).await
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use axum::Extension;
+use axum::extract::State;
 use axum::response::Response;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use utoipa::ToSchema;
@@ -19,9 +20,9 @@ use crate::server::document::{MethodOptions, TextOrPair, method_ids};
 use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
-use crate::server::representation::Representation;
+use crate::server::representation::Accepts;
 use crate::server::request_id::RequestId;
-use crate::server::state::Open;
+use crate::server::state::{AppState, Open};
 use crate::server::strict_value::{StrictMap, StrictValue, optional_name};
 
 /// A question why: `{"text": "…"}` is a whole one. Either `text` or `texts` is needed.
@@ -102,9 +103,10 @@ type ExplainResponses = TextResponses<ExplainExamples>;
     responses(ExplainResponses)
 )]
 pub async fn explain(
+    State(state): State<AppState>,
     Open(engine): Open,
     visit: Visit,
-    representation: Representation,
+    accepts: Accepts,
     Extension(id): Extension<RequestId>,
     JsonBody(body): JsonBody<ExplainBody>,
 ) -> Result<Response, Problem> {
@@ -120,7 +122,7 @@ pub async fn explain(
     };
     let question = Question::Explain(ExplainPlan::new(model, request)?);
     let input = Input::new(body.text, body.text_pair, body.texts)?;
-    Asking { engine, visit, representation, id }.answer(question, input).await
+    Asking { engine, visit, accepts, drawings: state.drawings, id }.answer(question, input).await
 }
 
 /// A [`Target`] as JSON has it: a label, an index, `"predicted"` or `"all"`.

@@ -7,11 +7,12 @@ use axum::response::Response;
 use headers::HeaderMapExt;
 use utoipa::IntoParams;
 
+use crate::engine::Visit;
 use crate::identity::ResponseId;
 use crate::server::answers;
 use crate::server::document::responses::RecallResponses;
 use crate::server::problem::Problem;
-use crate::server::representation::Representation;
+use crate::server::representation::{Accepts, Representation};
 use crate::server::state::{AppState, Stage};
 
 /// The header, for the API's description.
@@ -46,7 +47,7 @@ pub struct EntityTags {
 pub async fn recall(
     State(state): State<AppState>,
     id: Result<Path<String>, PathRejection>,
-    representation: Representation,
+    accepts: Accepts,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     // What was answered before is told even while the server drains: it costs next to nothing.
@@ -57,6 +58,9 @@ pub async fn recall(
     // A path that is no UTF-8 is no id either.
     let id = id.map(|Path(id)| id).unwrap_or_default();
     let known = ResponseId::parse(&id).ok_or_else(|| Problem::no_id(&id))?;
-    let told = engine.recall(known).await.ok_or_else(Problem::not_kept)?;
-    answers::again(&told, representation, headers.typed_get()).await
+    let visit = Visit::of(state.limits.deadline);
+    let told = engine.recall(&visit, known).await.map_err(|failure| Problem::of_fault(&failure))?;
+    let told = told.ok_or_else(Problem::not_kept)?;
+    let form = accepts.choose(&Representation::ALL)?;
+    answers::again(told, form, headers.typed_get(), &state.drawings, &visit).await
 }

@@ -1,6 +1,7 @@
 //! `POST /v1/predict`: what does the model say?
 
 use axum::Extension;
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -13,9 +14,9 @@ use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
-use crate::server::representation::Representation;
+use crate::server::representation::Accepts;
 use crate::server::request_id::RequestId;
-use crate::server::state::Open;
+use crate::server::state::{AppState, Open};
 use crate::server::strict_value::StrictValue;
 
 /// A question what. Either `text` or `texts` is needed.
@@ -67,14 +68,15 @@ type PredictResponses = TextResponses<PredictExamples>;
     responses(PredictResponses)
 )]
 pub async fn predict(
+    State(state): State<AppState>,
     Open(engine): Open,
     visit: Visit,
-    representation: Representation,
+    accepts: Accepts,
     Extension(id): Extension<RequestId>,
     JsonBody(body): JsonBody<PredictBody>,
 ) -> Result<Response, Problem> {
     let model = engine.model(body.model.as_deref())?;
     let question = Question::Predict(PredictPlan { model, truncate: body.truncate.unwrap_or_default() });
     let input = Input::new(body.text, body.text_pair, body.texts)?;
-    Asking { engine, visit, representation, id }.answer(question, input).await
+    Asking { engine, visit, accepts, drawings: state.drawings, id }.answer(question, input).await
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use explaind::cache::Cache;
-use explaind::cache::durable::{Durable, DurableLimits};
 use explaind::engine::{Engine, ModelSource, Pool, load_models};
 use explaind::metrics::Metrics;
 use explaind::server::{AppState, Limits, router};
@@ -100,15 +99,14 @@ impl Settings {
         let source = |id: &&str| ModelSource { id: (*id).into(), path: model_directory(id) };
         let sources: Vec<ModelSource> = self.models.iter().map(source).collect();
         let models = load_models(&sources, &metrics).unwrap_or_else(|error| panic!("{error}"));
-        let durable = match &self.database {
+        let store = match &self.database {
             None => None,
             Some(path) => {
                 let store = SqliteStore::open(path).await.unwrap_or_else(|error| panic!("{error}"));
-                let limits = DurableLimits { bytes: self.disk_bytes, age: self.age };
-                Some(Durable::start(store, limits, metrics.clone()))
+                Some((store, self.disk_bytes))
             }
         };
-        let cache = Cache::new(self.memory_bytes, self.age, durable, metrics.clone());
+        let cache = Cache::new(self.memory_bytes, self.age, store, metrics.clone());
         let pool = Pool::new(self.threads, metrics.clone()).unwrap();
         Arc::new(Engine::new(models, pool, cache, self.most_requests, metrics))
     }
