@@ -1,10 +1,8 @@
 //! `explaind serve`: listens, loads the models, and answers until it is told to stop.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
@@ -14,8 +12,11 @@ use crate::cache::Cache;
 use crate::config::{Config, Database};
 use crate::engine::{Engine, ModelSource, Pool, load_models};
 use crate::metrics::Metrics;
-use crate::server::{AppState, Limits, router};
+use crate::server::{self, AppState, Limits, router};
 use crate::store::sqlite::SqliteStore;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIME: Duration = Duration::from_secs(30);
 
 /// How long the database may take to write what waits, once everything else has stopped.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -48,7 +49,9 @@ pub fn serve(config: &Config) -> Result<(), CommandError> {
                 )))?;
         let address = listener.local_addr().map_err(CommandError::failure)?;
         let stop = Arc::new(Notify::new());
-        let mut serving = tokio::spawn(serve_until(listener, router(state.clone()), stop.clone()));
+        let stopped = stop.clone();
+        let stopped = async move { stopped.notified().await };
+        let mut serving = tokio::spawn(server::serve(listener, router(state.clone()), HEAD_TIME, stopped));
         let engine = tokio::select! {
             engine = start(config, sources, database, metrics) => engine?,
             ended = &mut serving => return served(ended),
@@ -105,15 +108,10 @@ async fn start(
     Ok(Arc::new(Engine::new(models, pool, cache, config.max_queued, metrics)))
 }
 
-type Serving = JoinHandle<std::io::Result<()>>;
+type Serving = JoinHandle<()>;
 
-async fn serve_until(listener: TcpListener, app: Router, stop: Arc<Notify>) -> std::io::Result<()> {
-    axum::serve(listener, app).with_graceful_shutdown(async move { stop.notified().await }).await
-}
-
-fn served(ended: Result<std::io::Result<()>, JoinError>) -> Result<(), CommandError> {
-    let failed = |error: &dyn Display| CommandError::failure(format!("serving failed: {error}"));
-    ended.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+fn served(ended: Result<(), JoinError>) -> Result<(), CommandError> {
+    ended.map_err(|_| CommandError::failure("serving failed; the log says where"))
 }
 
 /// Finishes what is under way, for as long as is allowed or until being told to stop again.

@@ -5,6 +5,7 @@ mod deadline;
 pub mod document;
 mod input;
 mod json_body;
+mod listen;
 mod observe;
 mod problem;
 mod query;
@@ -24,6 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{self as swagger, SwaggerUi};
 
+pub use listen::serve;
 pub use problem::Problem;
 pub use state::{AppState, Limits};
 

@@ -147,6 +147,21 @@ fn a_long_explanation_does_not_keep_short_questions_waiting_to_its_end() {
 }
 
 #[test]
+fn a_connection_on_which_nothing_comes_is_closed() {
+    let head_time = Duration::from_millis(300);
+    let server = Settings { models: vec!["three-labels"], head_time, ..Settings::default() }.start();
+    for sent in ["", "POST /explain HTTP/1.1\r\nhost:", "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.write_all(sent.as_bytes()).unwrap();
+        // The test would hang here if the connection stayed open.
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let expected = if sent.starts_with("GET") { "HTTP/1.1 200" } else { "" };
+        assert!(answer.starts_with(expected), "{sent:?}: {answer}");
+    }
+}
+
+#[test]
 fn a_body_that_does_not_arrive_in_time_is_a_408() {
     let server = TestServer::shared();
     let mut stream = TcpStream::connect(server.address()).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use explaind::cache::Cache;
 use explaind::engine::{Engine, ModelSource, Pool, load_models};
 use explaind::metrics::Metrics;
-use explaind::server::{AppState, Limits, router};
+use explaind::server::{AppState, Limits, router, serve};
 use explaind::store::sqlite::SqliteStore;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::Value;
@@ -37,6 +37,7 @@ pub struct Settings {
     pub age: Option<Duration>,
     pub most_requests: usize,
     pub deadline: Duration,
+    pub head_time: Duration,
 }
 
 /// What came back.
@@ -63,6 +64,7 @@ impl Default for Settings {
             age: None,
             most_requests: 256,
             deadline: Duration::from_secs(120),
+            head_time: Duration::from_secs(30),
         }
     }
 }
@@ -89,7 +91,7 @@ impl Settings {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let app = router(state.clone());
-        runtime.spawn(async { axum::serve(listener, app).await.unwrap() });
+        runtime.spawn(serve(listener, app, self.head_time, std::future::pending()));
         let client = Client::builder().timeout(Duration::from_secs(120)).build().unwrap();
         TestServer { address, client, metrics, state, runtime }
     }
