@@ -7,8 +7,7 @@ use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use crate::identity::Recipe;
-use crate::identity::{ResponseId, ResultKey};
+use crate::identity::{Recipe, ResponseId, ResultKey};
 use crate::metrics::{Metrics, Tier};
 use crate::store::Milliseconds;
 

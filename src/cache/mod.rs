@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::identity::Recipe;
-use crate::identity::{ResponseId, ResultKey};
+use crate::identity::{Recipe, ResponseId, ResultKey};
 use durable::{Durable, DurableLimits, Trouble, Unavailable};
 use memory::{Given, Memory, Record, is_news};
 
@@ -118,6 +117,10 @@ impl Cache {
         };
         let bytes: usize = records.iter().map(|record| record.body.len() + record.warnings.len()).sum();
         if !durable.has_room_for(bytes) {
+            return false;
+        }
+        // While the database fails, nothing is promised: it may come back without what it had.
+        if durable.trouble().is_some() {
             return false;
         }
         let mut is_durable = given.durable.lock().await;

@@ -3,8 +3,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::identity::ResponseId;
-use crate::identity::Shape;
+use crate::identity::{ResponseId, Shape};
 
 /// A part as it is kept.
 #[derive(Debug, Clone, Copy)]

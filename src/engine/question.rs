@@ -10,8 +10,7 @@ use super::plan::{AttentionPlan, ExplainPlan, PredictPlan, ResolvedTarget};
 use super::{Failure, attention};
 use crate::explain::granularity::Granularity;
 use crate::explain::{Cancellation, Family, Subject};
-use crate::identity::{Recipe, Shape};
-use crate::identity::{ResultInputs, ResultKey};
+use crate::identity::{Recipe, ResultInputs, ResultKey, Shape};
 use crate::model::{Decision, EncodedText, Keep, Model, Text};
 
 /// The kind of device that every model runs on.

@@ -13,8 +13,7 @@ use super::question::Computed;
 use super::{Engine, Failure, OwnedText, Question, put_together};
 use crate::cache::durable::Unavailable;
 use crate::cache::memory::Record;
-use crate::identity::Recipe;
-use crate::identity::{ResponseId, ResultKey};
+use crate::identity::{Recipe, ResponseId, ResultKey};
 use crate::metrics::Source;
 
 /// A request that is being answered, for one text or many.

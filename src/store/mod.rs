@@ -2,8 +2,7 @@
 
 pub mod sqlite;
 
-use crate::identity::Recipe;
-use crate::identity::{ResponseId, ResultKey};
+use crate::identity::{Recipe, ResponseId, ResultKey};
 
 /// Milliseconds since 1970.
 pub type Milliseconds = i64;

@@ -18,8 +18,7 @@ use sqlx::{Executor, QueryBuilder, Row, Sqlite, SqliteConnection};
 use super::{
     DamagedRow, Found, Kept, Milliseconds, OpenError, StoreError, StoredResponse, StoredResult, Writes,
 };
-use crate::identity::{Recipe, Shape};
-use crate::identity::{ResponseId, ResultKey};
+use crate::identity::{Recipe, ResponseId, ResultKey, Shape};
 
 /// The schema, one file a version.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

@@ -150,7 +150,13 @@ fn a_long_explanation_does_not_keep_short_questions_waiting_to_its_end() {
 fn a_connection_on_which_nothing_comes_is_closed() {
     let head_time = Duration::from_millis(300);
     let server = Settings { models: vec!["three-labels"], head_time, ..Settings::default() }.start();
-    for sent in ["", "POST /explain HTTP/1.1\r\nhost:", "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"] {
+    for sent in [
+        "",
+        "P",
+        "PRI * HTTP/2.0\r\n",
+        "POST /explain HTTP/1.1\r\nhost:",
+        "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect(server.address()).unwrap();
         stream.write_all(sent.as_bytes()).unwrap();
         // The test would hang here if the connection stayed open.
