@@ -4,20 +4,24 @@
 //! wait for the disk at every commit: when the machine itself loses power, the last moments may be
 //! missing, and never a part of a transaction.
 
+mod eviction;
+mod rows;
+mod transaction;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use eviction::{EVICTED_AT_ONCE, Removed, remove_least_used, remove_old};
+use rows::{found, write_all};
 use sqlx::migrate::Migrator;
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Executor, QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{Executor, QueryBuilder, Row, Sqlite};
+use transaction::Transaction;
 
-use super::{
-    DamagedRow, Found, Kept, Milliseconds, OpenError, StoreError, StoredResponse, StoredResult, Writes,
-};
+use super::{Found, Kept, Milliseconds, OpenError, StoreError, StoredResponse, Writes};
 use crate::identity::{Recipe, ResponseId, ResultKey, Shape};
 
 /// The schema, one file a version.
@@ -29,17 +33,11 @@ const BUSY: Duration = Duration::from_secs(1);
 
 const READERS: u32 = 4;
 
-/// Results removed in one transaction, so that writers get in between.
-const EVICTED_AT_ONCE: i64 = 256;
-
 /// Free pages given back to the file system after an eviction (of 4 KiB each).
 const PAGES_GIVEN_BACK: u32 = 4096;
 
 /// What a response takes, about.
 const RESPONSE_BYTES: i64 = 400;
-
-/// What SQLite itself needs for a row beside its content, about.
-const ROW_OVERHEAD: usize = 256;
 
 const REMEDY: &str = "move it away, name another with --database-url sqlite:PATH, or go without one with --database-url memory";
 
@@ -252,127 +250,6 @@ impl SqliteStore {
     }
 }
 
-type Removed = (Vec<ResultKey>, Vec<ResponseId>);
-
-/// A transaction on the writing connection. SQLite ends some by itself when it fails (a full disk), so a
-/// connection on which anything failed is not used again.
-struct Transaction {
-    connection: PoolConnection<Sqlite>,
-}
-
-impl Transaction {
-    async fn begin(writer: &SqlitePool) -> Result<Self, StoreError> {
-        let mut transaction = Transaction { connection: writer.acquire().await? };
-        match transaction.connection.execute("BEGIN IMMEDIATE").await {
-            Ok(_) => Ok(transaction),
-            Err(error) => {
-                transaction.connection.close_on_drop();
-                Err(error.into())
-            }
-        }
-    }
-
-    async fn end<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
-        let ended = match &outcome {
-            Ok(_) => self.connection.execute("COMMIT").await.map(|_| ()),
-            Err(_) => Ok(()),
-        };
-        if outcome.is_err() || ended.is_err() {
-            self.connection.close_on_drop();
-        }
-        ended?;
-        Ok(outcome?)
-    }
-}
-
-async fn write_all(
-    connection: &mut SqliteConnection,
-    writes: &Writes,
-    now: Milliseconds,
-) -> Result<Vec<ResponseId>, sqlx::Error> {
-    let mut left_out = Vec::new();
-    for row in &writes.damaged {
-        let StoredResult { key, warnings, body, .. } = &row.content;
-        sqlx::query("DELETE FROM results WHERE key = ? AND digest = ? AND warnings = ? AND body = ?")
-            .bind(key.0.to_vec())
-            .bind(&row.digest)
-            .bind(warnings)
-            .bind(body)
-            .execute(&mut *connection)
-            .await?;
-    }
-    for result in &writes.results {
-        insert_result(connection, result, now).await?;
-    }
-    for response in &writes.responses {
-        let mut here = 0;
-        for key in &response.recipe.keys {
-            here += use_result(connection, *key, now).await?;
-        }
-        match here == response.recipe.keys.len() as u64 {
-            true => insert_response(connection, response, now).await?,
-            false => left_out.push(response.id),
-        }
-    }
-    for key in &writes.used_results {
-        use_result(connection, *key, now).await?;
-    }
-    for id in &writes.used_responses {
-        let used = sqlx::query("UPDATE responses SET used_at = max(used_at, ?) WHERE id = ?");
-        used.bind(now).bind(id.0.to_vec()).execute(&mut *connection).await?;
-    }
-    Ok(left_out)
-}
-
-async fn remove_old(
-    connection: &mut SqliteConnection,
-    not_before: Milliseconds,
-) -> Result<Removed, sqlx::Error> {
-    let responses = "DELETE FROM responses WHERE id IN
-        (SELECT id FROM responses WHERE created_at < ? LIMIT ?) RETURNING id";
-    let responses = sqlx::query(responses).bind(not_before).bind(EVICTED_AT_ONCE);
-    let responses = response_ids(&responses.fetch_all(&mut *connection).await?)?;
-    let results = "DELETE FROM results WHERE id IN
-        (SELECT id FROM results WHERE created_at < ? LIMIT ?) RETURNING key";
-    let results = sqlx::query(results).bind(not_before).bind(EVICTED_AT_ONCE);
-    let rows = results.fetch_all(&mut *connection).await?;
-    Ok((rows.iter().map(result_key).collect::<Result<_, _>>()?, responses))
-}
-
-async fn remove_least_used(connection: &mut SqliteConnection, excess: u64) -> Result<Removed, sqlx::Error> {
-    let rows = sqlx::query("SELECT id, key, used_at, bytes FROM results ORDER BY used_at, id LIMIT ?")
-        .bind(EVICTED_AT_ONCE)
-        .fetch_all(&mut *connection)
-        .await?;
-    let (mut removed, mut freed, mut last_use) = (Vec::new(), 0, Milliseconds::MIN);
-    for row in &rows {
-        if freed >= excess {
-            break;
-        }
-        let id: i64 = row.try_get("id")?;
-        sqlx::query("DELETE FROM results WHERE id = ?").bind(id).execute(&mut *connection).await?;
-        freed += row.try_get::<i64, _>("bytes")?.max(0) as u64;
-        last_use = row.try_get("used_at")?;
-        removed.push(result_key(row)?);
-    }
-    let responses = sqlx::query("DELETE FROM responses WHERE used_at <= ? RETURNING id").bind(last_use);
-    let responses = response_ids(&responses.fetch_all(&mut *connection).await?)?;
-    Ok((removed, responses))
-}
-
-fn result_key(row: &SqliteRow) -> Result<ResultKey, sqlx::Error> {
-    let key: &[u8] = row.try_get("key")?;
-    Ok(ResultKey(key.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?))
-}
-
-fn response_ids(rows: &[SqliteRow]) -> Result<Vec<ResponseId>, sqlx::Error> {
-    let id = |row: &SqliteRow| {
-        let id: &[u8] = row.try_get("id")?;
-        Ok(ResponseId(id.try_into().map_err(|error| sqlx::Error::Decode(Box::new(error)))?))
-    };
-    rows.iter().map(id).collect()
-}
-
 /// Device and number of a file; none if there is no file.
 #[cfg(unix)]
 fn identity(path: &Path) -> Option<(u64, u64)> {
@@ -403,80 +280,4 @@ fn told(error: &sqlx::Error) -> String {
         sqlx::Error::Database(error) => error.message().to_owned(),
         other => other.to_string(),
     }
-}
-
-fn found(row: &SqliteRow) -> Result<Found, sqlx::Error> {
-    let key = result_key(row)?;
-    let digest: Vec<u8> = row.try_get("digest")?;
-    let result = StoredResult {
-        key,
-        created_at: row.try_get("created_at")?,
-        warnings: row.try_get("warnings")?,
-        body: row.try_get("body")?,
-    };
-    match digest == digest_of(&result) {
-        true => Ok(Found::Whole(result)),
-        false => Ok(Found::Damaged(DamagedRow { digest, content: result })),
-    }
-}
-
-fn digest_of(result: &StoredResult) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("explaind stored result");
-    hasher.update(&result.key.0).update(&(result.warnings.len() as u64).to_le_bytes());
-    *hasher.update(&result.warnings).update(&result.body).finalize().as_bytes()
-}
-
-async fn insert_result(
-    connection: &mut SqliteConnection,
-    result: &StoredResult,
-    now: Milliseconds,
-) -> Result<(), sqlx::Error> {
-    let bytes = result.body.len() + result.warnings.len() + ROW_OVERHEAD;
-    sqlx::query(
-        "INSERT INTO results (key, created_at, used_at, bytes, digest, warnings, body) VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (key) DO UPDATE SET created_at = excluded.created_at, used_at = max(used_at, excluded.used_at),
-             bytes = excluded.bytes, digest = excluded.digest, warnings = excluded.warnings, body = excluded.body",
-    )
-    .bind(result.key.0.to_vec())
-    .bind(result.created_at)
-    .bind(now)
-    .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
-    .bind(digest_of(result).to_vec())
-    .bind(&result.warnings)
-    .bind(&result.body)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Notes that a result was used. A response is never used later than its results, so what is evicted
-/// by use takes no result from a response that stays. Gives 1 if the result is here, or else 0.
-async fn use_result(
-    connection: &mut SqliteConnection,
-    key: ResultKey,
-    now: Milliseconds,
-) -> Result<u64, sqlx::Error> {
-    let used = sqlx::query("UPDATE results SET used_at = max(used_at, ?) WHERE key = ?");
-    Ok(used.bind(now).bind(key.0.to_vec()).execute(connection).await?.rows_affected())
-}
-
-async fn insert_response(
-    connection: &mut SqliteConnection,
-    response: &StoredResponse,
-    now: Milliseconds,
-) -> Result<(), sqlx::Error> {
-    let keys: Vec<u8> = response.recipe.keys.iter().flat_map(|key| key.0).collect();
-    sqlx::query(
-        "INSERT INTO responses (id, created_at, used_at, shape, keys) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at, used_at = excluded.used_at,
-             shape = excluded.shape, keys = excluded.keys",
-    )
-    .bind(response.id.0.to_vec())
-    .bind(response.created_at)
-    .bind(now)
-    .bind(response.recipe.shape.name())
-    .bind(keys)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
