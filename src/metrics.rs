@@ -291,7 +291,7 @@ impl Metrics {
         self.queue_time.observe(waited.as_secs_f64());
     }
 
-    /// A part of an answer was computed: a method's id, `forward` or `attention`.
+    /// A part of an answer was computed: a method's id, or `prediction`, `sentences`, `attention`.
     pub fn computed(&self, part: &'static str, took: Duration) {
         self.compute_time.get_or_create(&PartLabel { method: part }).observe(took.as_secs_f64());
     }

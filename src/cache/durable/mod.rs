@@ -1,7 +1,7 @@
 //! The second tier: what outlives the process, behind a task that does all the writing.
 //!
 //! Explanations never depend on it. When the database fails, requests go on without it at once; a
-//! small write every second finds out when it is back.
+//! small write now and then finds out when it is back.
 
 mod health;
 mod writer;
