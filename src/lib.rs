@@ -13,13 +13,14 @@
 //! | [`store`] | the database behind the durable tier |
 //! | [`explain`] | the methods: plain functions over a model |
 //! | [`model`] | the network: weights, tokenizer, words, forward and backward passes, operators |
+//! | [`kernels`] | the arithmetic: matrix products, attention, normalisation, on whatever the processor has |
 //! | [`render`] | explanations for the eye |
 //! | [`identity`] | keys of results, ids of responses |
 //! | [`json_pointer`] | the places that errors point at |
 //! | [`metrics`] | what is counted for Prometheus |
 //!
 //! Each room imports only those below it: `cli` and `server`, then `engine`, then `explain`, then
-//! `model`. Nothing points back up.
+//! `model`, then `kernels`. Nothing points back up.
 
 pub mod cache;
 pub mod cli;
@@ -28,6 +29,7 @@ pub mod engine;
 pub mod explain;
 pub mod identity;
 pub mod json_pointer;
+pub mod kernels;
 pub mod metrics;
 pub mod model;
 pub mod render;

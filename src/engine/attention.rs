@@ -29,7 +29,7 @@ pub fn check_size(plan: &AttentionPlan, tokens: usize) -> Result<(), Failure> {
 /// # Errors
 /// See [`Failure`].
 pub fn view(plan: &AttentionPlan, subject: &Subject<'_>) -> Result<AttentionView, Failure> {
-    let maps = layers(&subject.trace().attention, 0)?;
+    let maps = layers(subject.trace(), 0)?;
     let special: Vec<bool> = subject.text().tokens.iter().map(|token| token.special).collect();
     let shown = |layer: &LayerAttention| -> Vec<_> {
         plan.heads.iter().map(|head| layer.heads[*head].clone()).collect()

@@ -95,7 +95,7 @@ impl Question {
             Ok(text) => text,
             Err(failure) => return fail(&parts, &failure, started, give),
         };
-        let keep = parts.iter().map(|(part, _)| self.kept(*part)).max().unwrap_or(Keep::Outputs);
+        let keep = parts.iter().fold(Keep::Outputs, |keep, (part, _)| keep.and(self.kept(*part)));
         let subject = match Subject::new(self.model(), &forward, keep, cancellation.clone()) {
             Ok(subject) => subject,
             Err(error) => return fail(&parts, &error.into(), started, give),
@@ -192,7 +192,7 @@ impl Question {
     fn kept(&self, part: Part) -> Keep {
         match (self, part) {
             (Question::Explain(plan), Part::Method(index)) => match plan.methods[index].method().family() {
-                Family::Gradient => Keep::Gradients,
+                Family::Gradient => Keep::OutputGradients,
                 Family::Attention => Keep::Trace,
                 Family::Control => Keep::Outputs,
             },

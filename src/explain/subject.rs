@@ -1,11 +1,9 @@
 //! What is explained: one text through one model, with the passes that methods share.
 
-use candle_core::Tensor;
-
 use super::cancellation::Cancellation;
 use super::method::ExplainError;
 use super::output::Output;
-use crate::model::{Batch, Cotangent, EncodedText, Keep, Model, Prediction, Trace, Wanted};
+use crate::model::{Batch, Cotangent, EncodedText, Keep, Matrix, Model, Prediction, Trace, Wanted};
 
 /// One tokenised text with its forward pass.
 pub struct Subject<'a> {
@@ -31,7 +29,7 @@ impl<'a> Subject<'a> {
         cancellation.check()?;
         let batch = model.encoder().batch(&text.ids, &text.type_ids)?;
         let trace = model.encoder().forward(&batch, keep)?;
-        let logits = trace.logits.flatten_all()?.to_vec1::<f32>()?;
+        let logits = trace.logits(0).to_vec();
         if !logits.iter().all(|logit| logit.is_finite()) {
             return Err(ExplainError::NotFinite);
         }
@@ -83,15 +81,11 @@ impl<'a> Subject<'a> {
     ///
     /// # Errors
     /// A subject whose forward was not kept for gradients.
-    pub fn gradient(&self, output: Output, class: usize) -> Result<Tensor, ExplainError> {
+    pub fn gradient(&self, output: Output, class: usize) -> Result<Matrix, ExplainError> {
         self.cancellation.check()?;
         let derivative = output.derivative(self.model.config().problem, &self.prediction.logits, class);
-        let cotangent = Cotangent::of_logits(&derivative, 1, &self.trace)?;
+        let cotangent = Cotangent::of_logits(&derivative, 1);
         let gradients = self.model.encoder().backward(&self.trace, &cotangent, &Wanted::word_embeddings())?;
-        gradients.word_embeddings.ok_or_else(|| {
-            ExplainError::Compute(candle_core::Error::Msg(
-                "the backward pass gave no word-embedding gradient".into(),
-            ))
-        })
+        Ok(gradients.word_embeddings)
     }
 }

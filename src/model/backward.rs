@@ -2,13 +2,15 @@
 //! the weights.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 
-use super::encoder::{Encoder, Layer, MaskedLmHead};
-use super::forward::{Saved, SavedAttention, SavedLayer, Trace, with_row, without_direction};
-use super::interventions::{HiddenEdit, Interventions};
+use super::arrays::{HeadMaps, Matrix};
+use super::forward::without_direction;
+use super::interventions::HiddenEdit;
+use super::network::{MaskedLmHead, Network};
+use super::ops::{AttentionInputs, Ops, Then};
+use super::trace::{Pass, SavedLayer, Trace};
 
 /// The scalar whose gradient is wanted, by its derivative with respect to outputs of the network.
 /// Parts that are none count as zero; sequences of a batch are independent, so each row may carry
@@ -16,13 +18,13 @@ use super::interventions::{HiddenEdit, Interventions};
 #[derive(Debug, Clone, Default)]
 pub struct Cotangent {
     /// `[sequences, labels]`.
-    pub logits: Option<Tensor>,
+    pub logits: Option<Vec<f32>>,
     /// `[sequences, hidden]`.
-    pub pooled: Option<Tensor>,
+    pub pooled: Option<Vec<f32>>,
     /// With respect to `hidden[l]`, `[rows, hidden]`, by l.
-    pub hidden: BTreeMap<usize, Tensor>,
+    pub hidden: BTreeMap<usize, Vec<f32>>,
     /// `[rows, vocabulary]`; needs a masked-LM head.
-    pub masked_lm_logits: Option<Tensor>,
+    pub masked_lm_logits: Option<Vec<f32>>,
 }
 
 impl Cotangent {
@@ -31,23 +33,18 @@ impl Cotangent {
     /// # Errors
     /// A class that the model does not have.
     pub fn logit(trace: &Trace, class: usize) -> Result<Self> {
-        let (sequences, labels) = trace.logits.dims2()?;
+        let labels = trace.logits(0).len();
         if class >= labels {
             candle_core::bail!("class {class} of a model with {labels} labels");
         }
-        let mut row = vec![0f32; labels];
-        row[class] = 1.0;
-        Self::of_logits(&row, sequences, trace)
+        let mut derivative = vec![0f32; labels];
+        derivative[class] = 1.0;
+        Ok(Self::of_logits(&derivative, trace.rows().len()))
     }
 
     /// One and the same function of the logits for every sequence, by its derivative.
-    ///
-    /// # Errors
-    /// A derivative of another length than the model has labels.
-    pub fn of_logits(derivative: &[f32], sequences: usize, trace: &Trace) -> Result<Self> {
-        let row = Tensor::new(derivative, trace.logits.device())?;
-        let logits = row.unsqueeze(0)?.repeat((sequences, 1))?;
-        Ok(Cotangent { logits: Some(logits), ..Cotangent::default() })
+    pub fn of_logits(derivative: &[f32], sequences: usize) -> Self {
+        Cotangent { logits: Some(derivative.repeat(sequences)), ..Cotangent::default() }
     }
 }
 
@@ -75,222 +72,274 @@ impl Wanted {
     /// Whether anything below or at this encoder layer is wanted.
     fn reaches_layer(&self, layer: usize) -> bool {
         let at_or_below = |layers: &[usize]| layers.iter().any(|wanted| *wanted <= layer);
-        self.word_embeddings
-            || at_or_below(&self.hidden)
-            || at_or_below(&self.attention)
-            || at_or_below(&self.head_gates)
-            || at_or_below(&self.neurons)
+        self.word_embeddings || at_or_below(&self.hidden) || self.inside().any(|wanted| wanted <= layer)
+    }
+
+    /// The layers inside of which something is wanted.
+    fn inside(&self) -> impl Iterator<Item = usize> {
+        self.attention.iter().chain(&self.head_gates).chain(&self.neurons).copied()
     }
 }
 
 /// Gradients at the points that were asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Gradients {
-    /// `[rows, hidden]`.
-    pub word_embeddings: Option<Tensor>,
+    /// `[rows, hidden]`; empty unless it was wanted.
+    pub word_embeddings: Matrix,
     /// `[rows, hidden]`, by l.
-    pub hidden: BTreeMap<usize, Tensor>,
-    /// By layer, then sequence: `[heads, queries, keys]`.
-    pub attention: BTreeMap<usize, Vec<Tensor>>,
+    pub hidden: BTreeMap<usize, Matrix>,
+    /// By layer, then sequence.
+    pub attention: BTreeMap<usize, Vec<HeadMaps>>,
     /// By layer: `[sequences, heads]`.
-    pub head_gates: BTreeMap<usize, Tensor>,
+    pub head_gates: BTreeMap<usize, Matrix>,
     /// By layer: `[rows, intermediate]`.
-    pub neurons: BTreeMap<usize, Tensor>,
+    pub neurons: BTreeMap<usize, Matrix>,
 }
 
-impl Encoder {
-    /// The vector–Jacobian product of `cotangent` through a kept forward pass. One trace serves any
-    /// number of calls: several classes need one forward.
-    ///
-    /// # Errors
-    /// A trace made without [`super::Keep::Gradients`], points the network does not have, shapes that
-    /// do not fit.
-    pub fn backward(&self, trace: &Trace, cotangent: &Cotangent, wanted: &Wanted) -> Result<Gradients> {
-        let Some(saved) = &trace.saved else {
-            candle_core::bail!("this trace was not kept for gradients");
-        };
-        self.check_wanted(wanted, cotangent)?;
-        let mut gradients = Gradients::default();
-        let mut gradient = self.heads_backward(trace, cotangent)?;
-        for (index, (layer, saved_layer)) in self.layers.iter().zip(&saved.layers).enumerate().rev() {
-            let point = index + 1;
-            gradient = self.at_hidden(gradient, point, trace, saved, cotangent, wanted, &mut gradients)?;
-            if !wanted.reaches_layer(index) {
-                return Ok(gradients);
-            }
-            let context = LayerContext {
-                index,
-                layer,
-                saved: saved_layer,
-                interventions: &saved.interventions,
-                rows: &trace.rows,
-            };
-            gradient = self.layer_backward(&context, &gradient, wanted, &mut gradients)?;
-        }
-        gradient = self.at_hidden(gradient, 0, trace, saved, cotangent, wanted, &mut gradients)?;
-        if wanted.word_embeddings {
-            let sum = self.ops.layer_norm_vjp(&self.embeddings.norm, &saved.embedding_norm, &gradient)?;
-            gradients.word_embeddings = Some(sum);
-        }
-        Ok(gradients)
+impl Gradients {
+    fn clear(&mut self) {
+        self.word_embeddings.values.clear();
+        self.hidden.clear();
+        self.attention.clear();
+        self.head_gates.clear();
+        self.neurons.clear();
     }
+}
 
-    fn check_wanted(&self, wanted: &Wanted, cotangent: &Cotangent) -> Result<()> {
-        let layers = self.layers.len();
-        let points = wanted.hidden.iter().chain(cotangent.hidden.keys());
-        let in_layers = wanted.attention.iter().chain(&wanted.head_gates).chain(&wanted.neurons);
-        if points.clone().any(|point| *point > layers) || in_layers.clone().any(|layer| *layer >= layers) {
-            candle_core::bail!("a gradient is wanted at a layer beyond the {layers} there are");
+impl<O: Ops> Network<O> {
+    /// The vector–Jacobian product of `cotangent` through a kept forward pass.
+    pub(super) fn backward(
+        &self,
+        pass: &Pass<O>,
+        cotangent: &Cotangent,
+        wanted: &Wanted,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        gradients.clear();
+        self.check_wanted(pass, cotangent, wanted)?;
+        let mut gradient = self.heads_backward(pass, cotangent)?;
+        for (index, saved) in pass.layers.iter().enumerate().rev() {
+            gradient = self.at_hidden(gradient, index + 1, pass, cotangent, wanted, gradients)?;
+            if !wanted.reaches_layer(index) {
+                return Ok(());
+            }
+            gradient = self.layer_backward(index, saved, pass, &gradient, wanted, gradients)?;
+        }
+        gradient = self.at_hidden(gradient, 0, pass, cotangent, wanted, gradients)?;
+        if let (true, Some(saved)) = (wanted.word_embeddings, &pass.embedding_norm) {
+            let sum = self.ops.norm_vjp(&self.embeddings.norm, saved, &gradient)?;
+            self.ops.read(&sum, &mut gradients.word_embeddings.values)?;
+            gradients.word_embeddings.width = self.config.hidden_size;
         }
         Ok(())
     }
 
-    /// From the outputs of pooler, classifier and masked-LM head to the last hidden state.
-    fn heads_backward(&self, trace: &Trace, cotangent: &Cotangent) -> Result<Tensor> {
-        let last = trace
-            .hidden
-            .last()
-            .ok_or_else(|| candle_core::Error::Msg("the trace has no hidden states".into()))?;
-        let mut gradient = last.zeros_like()?;
-        let through_classifier =
-            cotangent.logits.as_ref().map(|logits| self.classifier.vjp(logits)).transpose()?;
-        let to_pooled = match (through_classifier, &cotangent.pooled) {
-            (Some(from_logits), Some(pooled)) => Some((from_logits + pooled)?),
-            (Some(from_logits), None) => Some(from_logits),
-            (None, pooled) => pooled.clone(),
-        };
-        if let Some(to_pooled) = to_pooled {
-            let to_first = self.pooler.vjp(&self.ops.tanh_vjp(&trace.pooled, &to_pooled)?)?;
-            let first_rows: Vec<u32> = trace.rows.iter().map(|range| range.start as u32).collect();
-            gradient = gradient.index_add(&Tensor::new(first_rows, self.ops.device())?, &to_first, 0)?;
+    fn check_wanted(&self, pass: &Pass<O>, cotangent: &Cotangent, wanted: &Wanted) -> Result<()> {
+        let layers = self.layers.len();
+        if !pass.keep.differentiates() || pass.layers.len() != layers {
+            candle_core::bail!("this pass was not kept for gradients");
         }
-        match (&cotangent.masked_lm_logits, &self.masked_lm) {
-            (None, _) => Ok(gradient),
-            (Some(logits), Some(head)) => gradient + self.masked_lm_backward(head, last, logits)?,
-            (Some(_), None) => candle_core::bail!("the model has no masked-LM head"),
+        let mut points = wanted.hidden.iter().chain(cotangent.hidden.keys());
+        if points.any(|point| *point > layers) || wanted.inside().any(|layer| layer >= layers) {
+            candle_core::bail!("a gradient is wanted at a layer beyond the {layers} there are");
+        }
+        let from_hidden = cotangent.masked_lm_logits.is_some() || !cotangent.hidden.is_empty();
+        let inside = wanted.inside().next().is_some();
+        if !pass.keep.traces() && (from_hidden || inside || !wanted.hidden.is_empty()) {
+            candle_core::bail!("this pass was kept for gradients of word embeddings alone");
+        }
+        Ok(())
+    }
+
+    /// From the outputs of pooler, classifier and masked-LM head to the last hidden state, or to its first
+    /// rows where only those were computed.
+    fn heads_backward(&self, pass: &Pass<O>, cotangent: &Cotangent) -> Result<O::Array> {
+        let width = self.config.hidden_size;
+        let to_first = self.pooler_backward(pass, cotangent)?;
+        if pass.only_first {
+            return match to_first {
+                Some(gradient) => Ok(gradient),
+                None => self.ops.array(&vec![0.0; pass.rows.len() * width], width),
+            };
+        }
+        let rows = pass.rows.last().map_or(0, |rows| rows.end);
+        let mut gradient = self.ops.array(&vec![0.0; rows * width], width)?;
+        if let Some(to_first) = to_first {
+            gradient = self.ops.add_rows(gradient, &pass.first_rows, &to_first)?;
+        }
+        match (&cotangent.masked_lm_logits, &self.masked_lm, pass.hidden.last()) {
+            (None, _, _) => Ok(gradient),
+            (Some(logits), Some(head), Some(last)) => {
+                let more = self.masked_lm_backward(head, last, logits)?;
+                self.plus(gradient, &more, rows)
+            }
+            (Some(_), _, _) => candle_core::bail!("the model has no masked-LM head"),
         }
     }
 
-    fn masked_lm_backward(&self, head: &MaskedLmHead, last: &Tensor, logits: &Tensor) -> Result<Tensor> {
-        let preactivation = head.transform.apply(last)?;
-        let transformed = self.ops.activate(self.config.activation, &preactivation)?;
-        let (_, norm) = self.ops.layer_norm(&head.norm, &transformed)?;
-        let gradient = self.ops.layer_norm_vjp(&head.norm, &norm, &head.decoder.vjp(logits)?)?;
-        head.transform.vjp(&self.ops.activate_vjp(self.config.activation, &preactivation, &gradient)?)
+    fn pooler_backward(&self, pass: &Pass<O>, cotangent: &Cotangent) -> Result<Option<O::Array>> {
+        let Some(output) = &pass.pooled else { return Ok(None) };
+        let width = self.config.hidden_size;
+        let direct = cotangent.pooled.as_ref().map(|pooled| self.ops.array(pooled, width)).transpose()?;
+        let to_pooled = match (&cotangent.logits, direct) {
+            (Some(logits), direct) => {
+                let logits = self.ops.array(logits, self.config.labels.len())?;
+                let then = direct.as_ref().map_or(Then::Nothing, Then::Plus);
+                self.ops.linear_vjp(&self.classifier, &logits, then)?
+            }
+            (None, Some(direct)) => direct,
+            (None, None) => return Ok(None),
+        };
+        let to_preactivation = self.ops.tanh_vjp(output, to_pooled)?;
+        self.ops.linear_vjp(&self.pooler, &to_preactivation, Then::Nothing).map(Some)
+    }
+
+    fn masked_lm_backward(
+        &self,
+        head: &MaskedLmHead<O>,
+        last: &O::Array,
+        logits: &[f32],
+    ) -> Result<O::Array> {
+        let activation = self.config.activation;
+        let (transformed, slopes) = self.ops.apply_activated(&head.transform, activation, last, true)?;
+        let (_, norm) = self.ops.add_norm(&head.norm, transformed, None, true)?;
+        let (Some(slopes), Some(norm)) = (slopes, norm) else {
+            candle_core::bail!("the operators kept nothing for the way back");
+        };
+        let logits = self.ops.array(logits, self.config.vocabulary_size)?;
+        let gradient = self.ops.linear_vjp(self.decoder(head)?, &logits, Then::Nothing)?;
+        let gradient = self.ops.norm_vjp(&head.norm, &norm, &gradient)?;
+        let gradient = self.times(gradient, &slopes)?;
+        self.ops.linear_vjp(&head.transform, &gradient, Then::Nothing)
+    }
+
+    fn plus(&self, gradient: O::Array, more: &O::Array, rows: usize) -> Result<O::Array> {
+        self.ops.add_rows(gradient, &(0..rows).collect::<Vec<_>>(), more)
+    }
+
+    /// Element by element, where it happens once a text.
+    fn times(&self, gradient: O::Array, slopes: &O::Array) -> Result<O::Array> {
+        let (mut values, mut factors) = (Vec::new(), Vec::new());
+        self.ops.read(&gradient, &mut values)?;
+        self.ops.read(slopes, &mut factors)?;
+        values.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor);
+        self.ops.array(&values, self.config.hidden_size)
     }
 
     /// Adds the scalar's own derivative at `hidden[point]`, records the gradient there, and takes it
     /// back through the edits of that point.
-    #[expect(clippy::too_many_arguments, reason = "one step of one loop; a struct would only rename them")]
     fn at_hidden(
         &self,
-        gradient: Tensor,
+        gradient: O::Array,
         point: usize,
-        trace: &Trace,
-        saved: &Saved,
+        pass: &Pass<O>,
         cotangent: &Cotangent,
         wanted: &Wanted,
         gradients: &mut Gradients,
-    ) -> Result<Tensor> {
+    ) -> Result<O::Array> {
         let gradient = match cotangent.hidden.get(&point) {
-            Some(direct) => (gradient + direct)?,
+            Some(direct) => {
+                let direct = self.ops.array(direct, self.config.hidden_size)?;
+                self.plus(gradient, &direct, pass.rows.last().map_or(0, |rows| rows.end))?
+            }
             None => gradient,
         };
         if wanted.hidden.contains(&point) {
-            gradients.hidden.insert(point, gradient.clone());
+            gradients.hidden.insert(point, self.matrix(&gradient, self.config.hidden_size)?);
         }
-        if saved.interventions.iter().all(|i| i.hidden_edits(point).next().is_none()) {
-            return Ok(gradient);
-        }
-        let parts = trace
-            .rows
-            .iter()
-            .zip(&saved.interventions)
-            .map(|(range, interventions)| {
-                let part = gradient.narrow(0, range.start, range.len())?;
-                interventions.hidden_edits(point).rev().try_fold(part, |part, edit| match edit {
-                    HiddenEdit::Add(_) => Ok(part),
-                    HiddenEdit::Replace { token, value } => with_row(&part, *token, &value.zeros_like()?),
-                    HiddenEdit::Project(direction) => without_direction(&part, direction),
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Tensor::cat(&parts, 0)
+        self.edited(gradient, point, &pass.rows, &pass.interventions, |rows, width, edits| {
+            for edit in edits.into_iter().rev() {
+                match edit {
+                    HiddenEdit::Add(_) => {}
+                    HiddenEdit::Replace { token, .. } => rows[token * width..][..width].fill(0.0),
+                    HiddenEdit::Project(direction) => without_direction(rows, direction),
+                }
+            }
+        })
+    }
+
+    fn matrix(&self, array: &O::Array, width: usize) -> Result<Matrix> {
+        let mut values = Vec::new();
+        self.ops.read(array, &mut values)?;
+        Ok(Matrix { values, width })
     }
 
     /// From a layer's output to its input, recording what is wanted on the way.
     fn layer_backward(
         &self,
-        context: &LayerContext<'_>,
-        gradient: &Tensor,
+        index: usize,
+        saved: &SavedLayer<O>,
+        pass: &Pass<O>,
+        gradient: &O::Array,
         wanted: &Wanted,
         gradients: &mut Gradients,
-    ) -> Result<Tensor> {
-        let LayerContext { index, layer, saved, interventions, rows } = *context;
-        let to_output = self.ops.layer_norm_vjp(&layer.output_norm, &saved.output_norm, gradient)?;
-        let to_neurons = layer.output.vjp(&to_output)?;
+    ) -> Result<O::Array> {
+        let (ops, layer) = (&self.ops, &self.layers[index]);
+        let only_first = pass.only_first && index + 1 == self.layers.len();
+        let to_output = ops.norm_vjp(&layer.output_norm, &saved.output_norm, gradient)?;
         if wanted.neurons.contains(&index) {
-            gradients.neurons.insert(index, to_neurons.clone());
+            let to_neurons = ops.linear_vjp(&layer.output, &to_output, Then::Nothing)?;
+            gradients.neurons.insert(index, self.matrix(&to_neurons, self.config.intermediate_size)?);
         }
-        let to_neurons = self.gate_neurons(to_neurons, index, interventions.iter(), rows)?;
-        let to_preactivation =
-            self.ops.activate_vjp(self.config.activation, &saved.preactivation, &to_neurons)?;
-        let to_attended = (layer.intermediate.vjp(&to_preactivation)? + to_output)?;
+        let to_preactivation = ops.linear_vjp(&layer.output, &to_output, Then::Times(&saved.slopes))?;
+        let to_attended = ops.linear_vjp(&layer.intermediate, &to_preactivation, Then::Plus(&to_output))?;
 
-        let to_sum = self.ops.layer_norm_vjp(&layer.attention_norm, &saved.attention_norm, &to_attended)?;
-        let to_context = layer.attention_output.vjp(&to_sum)?;
-        let [to_queries, to_keys, to_values] =
-            self.attention_backward(context, &to_context, wanted, gradients)?;
-        let through_queries = layer.query.vjp(&to_queries)?;
-        let through_keys = layer.key.vjp(&to_keys)?;
-        let through_values = layer.value.vjp(&to_values)?;
-        ((to_sum + through_queries)? + through_keys)? + through_values
+        let to_sum = ops.norm_vjp(&layer.attention_norm, &saved.attention_norm, &to_attended)?;
+        let to_gated = ops.linear_vjp(&layer.attention_output, &to_sum, Then::Nothing)?;
+        let to_context = self.heads_gates_backward(index, saved, pass, to_gated, wanted, gradients)?;
+        let inputs = AttentionInputs {
+            queries: &saved.queries,
+            keys_and_values: &saved.keys_and_values,
+            probabilities: &pass.probabilities[index],
+        };
+        let of_probabilities = wanted.attention.contains(&index);
+        let attention =
+            ops.attention_vjp(&pass.attending(only_first), inputs, &to_context, of_probabilities)?;
+        if let Some(probabilities) = attention.probabilities {
+            let maps = (0..pass.rows.len()).map(|sequence| pass.maps(&probabilities, sequence, only_first));
+            gradients.attention.insert(index, maps.collect::<Result<_>>()?);
+        }
+        let through_queries = ops.linear_vjp(&layer.query, &attention.queries, Then::Plus(&to_sum))?;
+        match only_first {
+            false => {
+                let then = Then::Plus(&through_queries);
+                ops.linear_vjp(&layer.key_and_value, &attention.keys_and_values, then)
+            }
+            true => {
+                let rest = ops.linear_vjp(&layer.key_and_value, &attention.keys_and_values, Then::Nothing)?;
+                ops.add_rows(rest, &pass.first_rows, &through_queries)
+            }
+        }
     }
 
-    /// From the gated context `[rows, hidden]` of a layer to its queries, keys and values.
-    fn attention_backward(
+    /// Through the head gates: the gradient of the gated context becomes that of the context.
+    fn heads_gates_backward(
         &self,
-        context: &LayerContext<'_>,
-        to_context: &Tensor,
+        index: usize,
+        saved: &SavedLayer<O>,
+        pass: &Pass<O>,
+        to_gated: O::Array,
         wanted: &Wanted,
         gradients: &mut Gradients,
-    ) -> Result<[Tensor; 3]> {
-        let LayerContext { index, saved, interventions, rows, .. } = *context;
-        let mut parts: [Vec<Tensor>; 3] = Default::default();
-        let mut to_probabilities = Vec::new();
-        let mut to_gates = Vec::new();
-        for ((range, interventions), saved) in rows.iter().zip(interventions).zip(&saved.attention) {
-            let SavedAttention { projections, probabilities, context } = saved;
-            let to_gated = self.by_head(to_context, range)?;
-            if wanted.head_gates.contains(&index) {
-                to_gates.push((&to_gated * context)?.sum((1, 2))?);
+    ) -> Result<O::Array> {
+        if let (true, Some(context)) = (wanted.head_gates.contains(&index), &saved.context) {
+            let hidden = self.config.hidden_size;
+            let (to_gated, context) = (self.matrix(&to_gated, hidden)?, self.matrix(context, hidden)?);
+            let mut values = Vec::with_capacity(pass.rows.len() * self.config.heads);
+            for rows in &pass.rows {
+                for head in 0..self.config.heads {
+                    let columns = head * self.config.head_size()..(head + 1) * self.config.head_size();
+                    let products = rows.clone().flat_map(|row| {
+                        to_gated.row(row)[columns.clone()].iter().zip(&context.row(row)[columns.clone()])
+                    });
+                    values.push(products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32);
+                }
             }
-            let to_context = self.gate_heads(&to_gated, interventions, index)?;
-            let attention = self.ops.attention_vjp(projections, probabilities, &to_context)?;
-            if wanted.attention.contains(&index) {
-                to_probabilities.push(attention.probabilities);
-            }
-            let by_kind = [attention.queries, attention.keys, attention.values];
-            for (part, gradient) in parts.iter_mut().zip(by_kind) {
-                part.push(self.by_token(&gradient)?);
-            }
+            gradients.head_gates.insert(index, Matrix { values, width: self.config.heads });
         }
-        if wanted.attention.contains(&index) {
-            gradients.attention.insert(index, to_probabilities);
+        match self.head_factors(index, &pass.interventions) {
+            None => Ok(to_gated),
+            Some(factors) => self.ops.scale_columns(to_gated, &pass.rows, &factors),
         }
-        if wanted.head_gates.contains(&index) {
-            gradients.head_gates.insert(index, Tensor::stack(&to_gates, 0)?);
-        }
-        let [queries, keys, values] = parts;
-        Ok([Tensor::cat(&queries, 0)?, Tensor::cat(&keys, 0)?, Tensor::cat(&values, 0)?])
     }
-}
-
-/// One layer with everything its backward reads.
-struct LayerContext<'a> {
-    index: usize,
-    layer: &'a Layer,
-    saved: &'a SavedLayer,
-    interventions: &'a [Interventions],
-    rows: &'a [Range<usize>],
 }

@@ -1,24 +1,25 @@
-//! [`Ops`] by candle's own operators: the way to CUDA, and the plain reference for faster kernels.
+//! [`Ops`] by candle's own operators: the way to CUDA, and the plain reference for our kernels.
 //!
 //! Only operators that candle can differentiate are used (its fused layer normalisation and softmax
 //! have no backward and fail silently), so candle's autograd can check every hand-written product.
 
-use std::sync::OnceLock;
+use std::ops::Range;
 
 use candle_core::{D, Device, Result, Tensor};
 
 use super::config::Activation;
-use super::ops::{Attended, AttentionGradients, LayerNorm, Linear, Normalised, Ops, Projections};
+use super::ops::{Attending, AttentionGradients, AttentionInputs, Dense, NormParameters, Ops, Then};
 
 /// Operators over candle tensors on one device.
+#[derive(Debug, Clone)]
 pub struct CandleOps {
     device: Device,
 }
 
 impl CandleOps {
-    /// Operators on the CPU.
-    pub fn cpu() -> Self {
-        CandleOps { device: Device::Cpu }
+    /// Operators on a device.
+    pub fn on(device: Device) -> Self {
+        CandleOps { device }
     }
 }
 
@@ -29,34 +30,31 @@ impl CandleOps {
 /// up with zeros: then a row always takes the same path.
 const BLOCK_ROWS: usize = 32;
 
-struct CandleLinear {
+/// A linear layer.
+#[derive(Debug)]
+pub struct CandleLinear {
     weight: Tensor,
-    /// The weight transposed in memory, `[in, out]`, from the first product on: through a transposed
-    /// view, the matrix product would rearrange the whole weight for every block of rows.
-    transposed: OnceLock<Tensor>,
+    /// The weight transposed in memory, `[in, out]`: through a transposed view, the matrix product would
+    /// rearrange the whole weight for every block of rows.
+    transposed: Tensor,
     bias: Tensor,
 }
 
-impl CandleLinear {
-    fn transposed(&self) -> Result<&Tensor> {
-        match self.transposed.get() {
-            Some(transposed) => Ok(transposed),
-            None => {
-                let transposed = self.weight.t()?.contiguous()?;
-                Ok(self.transposed.get_or_init(|| transposed))
-            }
-        }
-    }
+/// The parameters of a layer normalisation.
+#[derive(Debug)]
+pub struct CandleNorm {
+    weight: Tensor,
+    bias: Tensor,
+    epsilon: f64,
 }
 
-impl Linear for CandleLinear {
-    fn apply(&self, input: &Tensor) -> Result<Tensor> {
-        in_blocks(input, self.transposed()?)?.broadcast_add(&self.bias)
-    }
-
-    fn vjp(&self, gradient: &Tensor) -> Result<Tensor> {
-        in_blocks(gradient, &self.weight)
-    }
+/// What the backward of a layer normalisation needs.
+#[derive(Debug)]
+pub struct CandleNormalised {
+    /// (x − mean) / deviation, `[rows, width]`.
+    values: Tensor,
+    /// The standard deviation of each row, epsilon included, `[rows, 1]`.
+    deviation: Tensor,
 }
 
 /// `[rows, k]` times `[k, n]`, block of rows by block of rows.
@@ -71,24 +69,100 @@ fn in_blocks(rows: &Tensor, matrix: &Tensor) -> Result<Tensor> {
 }
 
 impl Ops for CandleOps {
-    fn device(&self) -> &Device {
-        &self.device
+    type Array = Tensor;
+    type Linear = CandleLinear;
+    type Norm = CandleNorm;
+    type Normalised = CandleNormalised;
+    /// By sequence: `[heads, queries, keys]`.
+    type Probabilities = Vec<Tensor>;
+
+    fn array(&self, values: &[f32], width: usize) -> Result<Tensor> {
+        Tensor::from_slice(values, (values.len() / width, width), &self.device)
     }
 
-    fn linear(&self, weight: Tensor, bias: Tensor) -> Result<Box<dyn Linear>> {
-        Ok(Box::new(CandleLinear { weight, transposed: OnceLock::new(), bias }))
+    fn read(&self, array: &Tensor, into: &mut Vec<f32>) -> Result<()> {
+        *into = array.flatten_all()?.to_vec1()?;
+        Ok(())
     }
 
-    fn layer_norm(&self, norm: &LayerNorm, input: &Tensor) -> Result<(Tensor, Normalised)> {
+    fn read_probabilities(
+        &self,
+        probabilities: &Vec<Tensor>,
+        _attending: &Attending<'_>,
+        sequence: usize,
+        into: &mut Vec<f32>,
+    ) -> Result<()> {
+        self.read(&probabilities[sequence], into)
+    }
+
+    fn linear(&self, dense: &Dense) -> Result<CandleLinear> {
+        let weight = self.array(&dense.weight, dense.inputs())?;
+        Ok(CandleLinear {
+            transposed: weight.t()?.contiguous()?,
+            weight,
+            bias: Tensor::from_slice(&dense.bias, dense.outputs(), &self.device)?,
+        })
+    }
+
+    fn norm(&self, parameters: &NormParameters) -> Result<CandleNorm> {
+        let vector = |values: &[f32]| Tensor::from_slice(values, values.len(), &self.device);
+        Ok(CandleNorm {
+            weight: vector(&parameters.weight)?,
+            bias: vector(&parameters.bias)?,
+            epsilon: parameters.epsilon,
+        })
+    }
+
+    fn apply(&self, linear: &CandleLinear, input: &Tensor) -> Result<Tensor> {
+        in_blocks(input, &linear.transposed)?.broadcast_add(&linear.bias)
+    }
+
+    fn apply_activated(
+        &self,
+        linear: &CandleLinear,
+        activation: Activation,
+        input: &Tensor,
+        keep_slopes: bool,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let input = self.apply(linear, input)?;
+        let output = match activation {
+            Activation::Gelu => input.gelu_erf(),
+            Activation::GeluTanh => input.gelu(),
+            Activation::Relu => input.relu(),
+            Activation::Silu => input.silu(),
+        };
+        Ok((output?, keep_slopes.then(|| slope(activation, &input)).transpose()?))
+    }
+
+    fn linear_vjp(&self, linear: &CandleLinear, gradient: &Tensor, then: Then<'_, Tensor>) -> Result<Tensor> {
+        let gradient = in_blocks(gradient, &linear.weight)?;
+        match then {
+            Then::Nothing => Ok(gradient),
+            Then::Plus(other) => gradient + other,
+            Then::Times(slopes) => gradient * slopes,
+        }
+    }
+
+    fn add_norm(
+        &self,
+        norm: &CandleNorm,
+        input: Tensor,
+        residual: Option<&Tensor>,
+        keep: bool,
+    ) -> Result<(Tensor, Option<CandleNormalised>)> {
+        let input = match residual {
+            Some(residual) => (input + residual)?,
+            None => input,
+        };
         let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         let deviation = (variance + norm.epsilon)?.sqrt()?;
         let values = centred.broadcast_div(&deviation)?;
         let output = values.broadcast_mul(&norm.weight)?.broadcast_add(&norm.bias)?;
-        Ok((output, Normalised { values, deviation }))
+        Ok((output, keep.then_some(CandleNormalised { values, deviation })))
     }
 
-    fn layer_norm_vjp(&self, norm: &LayerNorm, saved: &Normalised, gradient: &Tensor) -> Result<Tensor> {
+    fn norm_vjp(&self, norm: &CandleNorm, saved: &CandleNormalised, gradient: &Tensor) -> Result<Tensor> {
         // With g = gradient ⊙ gain: (g − mean(g) − x̂ · mean(g ⊙ x̂)) / deviation.
         let scaled = gradient.broadcast_mul(&norm.weight)?;
         let mean = scaled.mean_keepdim(D::Minus1)?;
@@ -99,67 +173,147 @@ impl Ops for CandleOps {
             .broadcast_div(&saved.deviation)
     }
 
-    fn activate(&self, activation: Activation, input: &Tensor) -> Result<Tensor> {
-        match activation {
-            Activation::Gelu => input.gelu_erf(),
-            Activation::GeluNew => input.gelu(),
-            Activation::Relu => input.relu(),
-            Activation::Silu => input.silu(),
-        }
-    }
-
-    fn activate_vjp(&self, activation: Activation, input: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        gradient * slope(activation, input)?
-    }
-
-    fn tanh(&self, input: &Tensor) -> Result<Tensor> {
+    fn tanh(&self, input: Tensor) -> Result<Tensor> {
         input.tanh()
     }
 
-    fn tanh_vjp(&self, output: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+    fn tanh_vjp(&self, output: &Tensor, gradient: Tensor) -> Result<Tensor> {
         gradient * output.sqr()?.affine(-1.0, 1.0)?
     }
 
-    fn attention(&self, projections: &Projections, hidden_keys: Option<&[bool]>) -> Result<Attended> {
-        let scale = scale(projections)?;
-        let scores = (projections.queries.matmul(&projections.keys.t()?)? * scale)?;
-        let scores = match hidden_keys {
-            None => scores,
-            Some(hidden) => {
-                let penalties: Vec<f32> =
-                    hidden.iter().map(|hide| if *hide { f32::NEG_INFINITY } else { 0.0 }).collect();
-                scores.broadcast_add(&Tensor::new(penalties, &self.device)?)?
-            }
-        };
-        let exponentials = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
-        let probabilities = exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?;
-        let context = probabilities.matmul(&projections.values)?;
-        Ok(Attended { probabilities, context })
+    fn attention(
+        &self,
+        attending: &Attending<'_>,
+        queries: &Tensor,
+        keys_and_values: &Tensor,
+        keep: bool,
+    ) -> Result<(Tensor, Option<Vec<Tensor>>)> {
+        let mut contexts = Vec::new();
+        let mut kept = Vec::new();
+        for sequence in 0..attending.keys.len() {
+            let Heads { queries, keys, values } = heads(attending, sequence, queries, keys_and_values)?;
+            let scores = (queries.matmul(&keys.t()?.contiguous()?)? * scale(&queries)?)?;
+            let scores = match attending.hidden(sequence) {
+                None => scores,
+                Some(hidden) => {
+                    let penalties: Vec<f32> =
+                        hidden.iter().map(|hide| if *hide { f32::NEG_INFINITY } else { 0.0 }).collect();
+                    scores.broadcast_add(&Tensor::new(penalties, &self.device)?)?
+                }
+            };
+            let exponentials = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
+            let probabilities = exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?;
+            contexts.push(by_token(&probabilities.matmul(&values)?)?);
+            kept.push(probabilities);
+        }
+        Ok((Tensor::cat(&contexts, 0)?, keep.then_some(kept)))
     }
 
     fn attention_vjp(
         &self,
-        projections: &Projections,
-        probabilities: &Tensor,
+        attending: &Attending<'_>,
+        saved: AttentionInputs<'_, Self>,
         gradient: &Tensor,
-    ) -> Result<AttentionGradients> {
-        let values = probabilities.t()?.matmul(gradient)?;
-        let to_probabilities = gradient.matmul(&projections.values.t()?)?;
-        // Softmax: p ⊙ (g − Σ p ⊙ g), row by row.
-        let along = (probabilities * &to_probabilities)?.sum_keepdim(D::Minus1)?;
-        let to_scores = (probabilities * to_probabilities.broadcast_sub(&along)?)?;
-        let to_scores = (to_scores * scale(projections)?)?;
+        of_probabilities: bool,
+    ) -> Result<AttentionGradients<Self>> {
+        let mut to_queries = Vec::new();
+        let mut to_keys_and_values = Vec::new();
+        let mut all_to_probabilities = Vec::new();
+        for (sequence, probabilities) in saved.probabilities.iter().enumerate() {
+            let Heads { queries, keys, values } =
+                heads(attending, sequence, saved.queries, saved.keys_and_values)?;
+            let gradient = by_head(gradient, &attending.queries[sequence], attending.heads)?;
+            let to_values = probabilities.t()?.contiguous()?.matmul(&gradient)?;
+            let to_probabilities = gradient.matmul(&values.t()?.contiguous()?)?;
+            // Softmax: p ⊙ (g − Σ p ⊙ g), row by row.
+            let along = (probabilities * &to_probabilities)?.sum_keepdim(D::Minus1)?;
+            let to_scores = (probabilities * to_probabilities.broadcast_sub(&along)?)?;
+            let to_scores = (to_scores * scale(&queries)?)?;
+            to_queries.push(by_token(&to_scores.matmul(&keys)?)?);
+            let to_keys = to_scores.t()?.contiguous()?.matmul(&queries)?;
+            to_keys_and_values.push(Tensor::cat(&[by_token(&to_keys)?, by_token(&to_values)?], 1)?);
+            all_to_probabilities.push(to_probabilities);
+        }
         Ok(AttentionGradients {
-            queries: to_scores.matmul(&projections.keys)?,
-            keys: to_scores.t()?.matmul(&projections.queries)?,
-            values,
-            probabilities: to_probabilities,
+            queries: Tensor::cat(&to_queries, 0)?,
+            keys_and_values: Tensor::cat(&to_keys_and_values, 0)?,
+            probabilities: of_probabilities.then_some(all_to_probabilities),
         })
+    }
+
+    fn scale_columns(
+        &self,
+        input: Tensor,
+        rows: &[Range<usize>],
+        factors: &[Option<Vec<f32>>],
+    ) -> Result<Tensor> {
+        let parts = rows
+            .iter()
+            .zip(factors)
+            .map(|(rows, factors)| {
+                let part = input.narrow(0, rows.start, rows.len())?;
+                match factors {
+                    None => Ok(part),
+                    Some(factors) => part.broadcast_mul(&Tensor::new(factors.as_slice(), &self.device)?),
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Tensor::cat(&parts, 0)
+    }
+
+    fn pick_rows(&self, input: &Tensor, rows: &[usize]) -> Result<Tensor> {
+        input.index_select(&self.indices(rows)?, 0)
+    }
+
+    fn add_rows(&self, input: Tensor, rows: &[usize], more: &Tensor) -> Result<Tensor> {
+        input.index_add(&self.indices(rows)?, more, 0)
     }
 }
 
-fn scale(projections: &Projections) -> Result<f64> {
-    Ok(1.0 / (projections.queries.dim(D::Minus1)? as f64).sqrt())
+impl CandleOps {
+    fn indices(&self, rows: &[usize]) -> Result<Tensor> {
+        Tensor::new(rows.iter().map(|row| *row as u32).collect::<Vec<u32>>(), &self.device)
+    }
+}
+
+/// One sequence's queries, keys and values, each `[heads, tokens, head_size]`.
+struct Heads {
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+}
+
+fn heads(
+    attending: &Attending<'_>,
+    sequence: usize,
+    queries: &Tensor,
+    keys_and_values: &Tensor,
+) -> Result<Heads> {
+    let hidden = queries.dim(1)?;
+    let rows = &attending.keys[sequence];
+    Ok(Heads {
+        queries: by_head(queries, &attending.queries[sequence], attending.heads)?,
+        keys: by_head(&keys_and_values.narrow(1, 0, hidden)?, rows, attending.heads)?,
+        values: by_head(&keys_and_values.narrow(1, hidden, hidden)?, rows, attending.heads)?,
+    })
+}
+
+/// Some rows as `[heads, tokens, head_size]`.
+fn by_head(rows: &Tensor, range: &Range<usize>, heads: usize) -> Result<Tensor> {
+    let hidden = rows.dim(1)?;
+    rows.narrow(0, range.start, range.len())?
+        .reshape((range.len(), heads, hidden / heads))?
+        .transpose(0, 1)?
+        .contiguous()
+}
+
+/// `[heads, tokens, head_size]` as rows `[tokens, hidden]`.
+fn by_token(heads: &Tensor) -> Result<Tensor> {
+    heads.transpose(0, 1)?.flatten_from(1)
+}
+
+fn scale(queries: &Tensor) -> Result<f64> {
+    Ok(1.0 / (queries.dim(D::Minus1)? as f64).sqrt())
 }
 
 /// The derivative of an activation function, element by element.
@@ -173,7 +327,7 @@ fn slope(activation: Activation, input: &Tensor) -> Result<Tensor> {
             cumulative + (input * density)?
         }
         // With t = tanh(u), u = √(2/π)(x + 0.044715 x³): ½(1 + t) + ½ x (1 − t²) u′.
-        Activation::GeluNew => {
+        Activation::GeluTanh => {
             let root = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
             let square = input.sqr()?;
             let inner = (input * square.affine(0.044715 * root, root)?)?;

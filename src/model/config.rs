@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::load_error::{LoadError, read_json};
+pub use crate::kernels::activation::Activation;
 
 /// The shape of the network, as `config.json` gives it.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,19 +43,6 @@ impl ModelConfig {
     pub fn head_size(&self) -> usize {
         self.hidden_size / self.heads
     }
-}
-
-/// The activation functions BERT checkpoints use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// x·Φ(x) with the exact error function.
-    Gelu,
-    /// The tanh approximation of GELU (`gelu_new`).
-    GeluNew,
-    /// max(x, 0).
-    Relu,
-    /// x·σ(x).
-    Silu,
 }
 
 /// What the logits of a classifier mean.
@@ -212,7 +200,7 @@ fn check_sizes(file: &ConfigFile) -> Result<(), String> {
 fn activation(name: &str) -> Result<Activation, String> {
     match name {
         "gelu" => Ok(Activation::Gelu),
-        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluNew),
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
         "relu" => Ok(Activation::Relu),
         "silu" | "swish" => Ok(Activation::Silu),
         other => Err(format!("hidden_act `{other}` is not supported; gelu, gelu_new, relu and silu are")),

@@ -1,50 +1,44 @@
-//! The network: BERT's embeddings, encoder layers, pooler, classifier and masked-LM head, written
-//! once over [`Ops`]. [`super::forward`] runs it, [`super::backward`] differentiates it.
+//! BERT as everyone above sees it: batches go in, plain numbers come out. Which operators run it is
+//! decided when it is loaded.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result};
 
+use super::arrays::Matrix;
+use super::backward::{Cotangent, Gradients, Wanted};
+use super::candle_ops::CandleOps;
 use super::config::ModelConfig;
 use super::interventions::{HiddenEdit, Intervention, Interventions};
+use super::kernel_ops::KernelOps;
 use super::load_error::LoadError;
-use super::ops::{LayerNorm, Linear, Ops};
+use super::network::Network;
+use super::trace::{AnyPass, Keep, Pass, Trace};
 use super::weights::Weights;
 
-/// The weights of a BERT sequence classifier, ready to run.
-pub struct Encoder {
-    pub(super) config: ModelConfig,
-    pub(super) ops: Box<dyn Ops>,
-    pub(super) embeddings: Embeddings,
-    pub(super) layers: Vec<Layer>,
-    pub(super) pooler: Box<dyn Linear>,
-    pub(super) classifier: Box<dyn Linear>,
-    pub(super) masked_lm: Option<MaskedLmHead>,
+/// The operators that run a network.
+#[derive(Debug, Clone)]
+pub enum Operators {
+    /// Our own, on the processor.
+    Kernels(KernelOps),
+    /// candle's, on any device.
+    Candle(Device),
 }
 
-pub(super) struct Embeddings {
-    /// `[vocabulary, hidden]`
-    pub words: Tensor,
-    /// `[positions, hidden]`
-    pub positions: Tensor,
-    /// `[type vocabulary, hidden]`
-    pub types: Tensor,
-    pub norm: LayerNorm,
+/// A BERT sequence classifier, ready to run.
+pub struct Encoder(AnyNetwork);
+
+enum AnyNetwork {
+    Kernels(Network<KernelOps>),
+    Candle(Network<CandleOps>),
 }
 
-pub(super) struct Layer {
-    pub query: Box<dyn Linear>,
-    pub key: Box<dyn Linear>,
-    pub value: Box<dyn Linear>,
-    pub attention_output: Box<dyn Linear>,
-    pub attention_norm: LayerNorm,
-    pub intermediate: Box<dyn Linear>,
-    pub output: Box<dyn Linear>,
-    pub output_norm: LayerNorm,
-}
-
-pub(super) struct MaskedLmHead {
-    pub transform: Box<dyn Linear>,
-    pub norm: LayerNorm,
-    pub decoder: Box<dyn Linear>,
+/// Calls the same on either kind of network.
+macro_rules! on_network {
+    ($encoder:expr, $network:ident => $call:expr) => {
+        match &$encoder.0 {
+            AnyNetwork::Kernels($network) => $call,
+            AnyNetwork::Candle($network) => $call,
+        }
+    };
 }
 
 impl Encoder {
@@ -55,45 +49,41 @@ impl Encoder {
     pub fn load(
         config: ModelConfig,
         weights: &Weights,
-        ops: Box<dyn Ops>,
+        operators: &Operators,
     ) -> std::result::Result<Self, LoadError> {
-        let (hidden, vocabulary) = (config.hidden_size, config.vocabulary_size);
-        let reader = Reader { weights, ops: ops.as_ref(), epsilon: config.layer_norm_epsilon };
-        let embeddings = Embeddings {
-            words: reader.tensor("embeddings.word_embeddings.weight", &[vocabulary, hidden])?,
-            positions: reader.tensor("embeddings.position_embeddings.weight", &[config.positions, hidden])?,
-            types: reader
-                .tensor("embeddings.token_type_embeddings.weight", &[config.type_vocabulary_size, hidden])?,
-            norm: reader.layer_norm("embeddings.LayerNorm", hidden)?,
-        };
-        let layers = (0..config.layers)
-            .map(|index| Layer::load(&reader, &config, index))
-            .collect::<std::result::Result<_, _>>()?;
-        let pooler = reader.linear("pooler.dense", hidden, hidden)?;
-        let classifier = reader.linear("classifier", hidden, config.labels.len())?;
-        let masked_lm = match weights.contains("cls.predictions.transform.dense.weight") {
-            true => Some(MaskedLmHead::load(&reader, &config, &embeddings.words)?),
-            false => None,
-        };
-        Ok(Encoder { config, ops, embeddings, layers, pooler, classifier, masked_lm })
+        Ok(Encoder(match operators {
+            Operators::Kernels(ops) => AnyNetwork::Kernels(Network::load(config, weights, *ops)?),
+            Operators::Candle(device) => {
+                AnyNetwork::Candle(Network::load(config, weights, CandleOps::on(device.clone()))?)
+            }
+        }))
     }
 
     /// The shape of the network.
     pub fn config(&self) -> &ModelConfig {
-        &self.config
+        on_network!(self, network => &network.config)
     }
 
     /// Whether the checkpoint carries a masked-LM head.
     pub fn has_masked_lm_head(&self) -> bool {
-        self.masked_lm.is_some()
+        on_network!(self, network => network.masked_lm.is_some())
     }
 
     /// Rows of the word-embedding table: `[ids, hidden]`.
     ///
     /// # Errors
     /// An id outside the vocabulary.
-    pub fn word_embeddings(&self, ids: &[u32]) -> Result<Tensor> {
-        self.embeddings.words.index_select(&Tensor::new(ids, self.ops.device())?, 0)
+    pub fn word_embeddings(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        let table = on_network!(self, network => &network.embeddings.words);
+        let width = self.config().hidden_size;
+        let mut rows = Vec::with_capacity(ids.len() * width);
+        for id in ids {
+            match table.chunks_exact(width).nth(*id as usize) {
+                Some(row) => rows.extend_from_slice(row),
+                None => candle_core::bail!("there is no token {id} in the vocabulary"),
+            }
+        }
+        Ok(rows)
     }
 
     /// A batch of one tokenised text, through the network as it is.
@@ -108,34 +98,141 @@ impl Encoder {
     }
 
     /// Several batches as one, in order.
-    ///
-    /// # Errors
-    /// An empty list.
-    pub fn join(batches: &[Batch]) -> Result<Batch> {
-        let embeddings: Vec<&Tensor> = batches.iter().map(|batch| &batch.word_embeddings).collect();
-        Ok(Batch {
-            word_embeddings: Tensor::cat(&embeddings, 0)?,
-            sequences: batches.iter().flat_map(|batch| batch.sequences.iter().cloned()).collect(),
+    pub fn join<'a>(batches: impl IntoIterator<Item = &'a Batch>) -> Batch {
+        let mut joined = Batch::default();
+        for batch in batches {
+            joined.word_embeddings.extend_from_slice(&batch.word_embeddings);
+            joined.sequences.extend_from_slice(&batch.sequences);
+        }
+        joined
+    }
+
+    /// An empty trace, for [`Self::forward_into`].
+    pub fn trace(&self) -> Trace {
+        let heads = self.config().heads;
+        Trace(match &self.0 {
+            AnyNetwork::Kernels(network) => AnyPass::Kernels(Pass::new(network.ops, heads)),
+            AnyNetwork::Candle(network) => AnyPass::Candle(Pass::new(network.ops.clone(), heads)),
         })
     }
 
+    /// Runs the network.
+    ///
+    /// # Errors
+    /// A batch that does not fit the network: shapes, positions, interventions out of range.
+    pub fn forward(&self, batch: &Batch, keep: Keep) -> Result<Trace> {
+        let mut trace = self.trace();
+        self.forward_into(batch, keep, &mut trace)?;
+        Ok(trace)
+    }
+
+    /// Runs the network, and leaves what is kept in the place of an earlier pass: with passes of one size,
+    /// nothing is allocated.
+    ///
+    /// # Errors
+    /// As [`Self::forward`]; a trace of another encoder.
+    pub fn forward_into(&self, batch: &Batch, keep: Keep, trace: &mut Trace) -> Result<()> {
+        self.check(batch)?;
+        match (&self.0, &mut trace.0) {
+            (AnyNetwork::Kernels(network), AnyPass::Kernels(pass)) => network.forward(batch, keep, pass),
+            (AnyNetwork::Candle(network), AnyPass::Candle(pass)) => network.forward(batch, keep, pass),
+            _ => candle_core::bail!("a trace of another encoder"),
+        }
+    }
+
+    /// The logits of each sequence.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn logits(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+        let trace = self.forward(batch, Keep::Outputs)?;
+        Ok((0..batch.sequences.len()).map(|sequence| trace.logits(sequence).to_vec()).collect())
+    }
+
+    /// The vector–Jacobian product of `cotangent` through a kept forward pass. One trace serves any
+    /// number of calls: several classes need one forward.
+    ///
+    /// # Errors
+    /// A trace that was not kept for these gradients, points the network does not have, shapes that do not
+    /// fit.
+    pub fn backward(&self, trace: &Trace, cotangent: &Cotangent, wanted: &Wanted) -> Result<Gradients> {
+        let mut gradients = Gradients::default();
+        self.backward_into(trace, cotangent, wanted, &mut gradients)?;
+        Ok(gradients)
+    }
+
+    /// The same, in the place of earlier gradients.
+    ///
+    /// # Errors
+    /// As [`Self::backward`].
+    pub fn backward_into(
+        &self,
+        trace: &Trace,
+        cotangent: &Cotangent,
+        wanted: &Wanted,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        self.check_cotangent(trace, cotangent)?;
+        match (&self.0, &trace.0) {
+            (AnyNetwork::Kernels(network), AnyPass::Kernels(pass)) => {
+                network.backward(pass, cotangent, wanted, gradients)
+            }
+            (AnyNetwork::Candle(network), AnyPass::Candle(pass)) => {
+                network.backward(pass, cotangent, wanted, gradients)
+            }
+            _ => candle_core::bail!("a trace of another encoder"),
+        }
+    }
+
+    /// Masked-LM logits `[rows, vocabulary]` of last-layer hidden states `[rows, hidden]`; none where
+    /// the checkpoint has no masked-LM head.
+    ///
+    /// # Errors
+    /// Rows of another width.
+    pub fn masked_lm_logits(&self, last_hidden: &Matrix) -> Result<Option<Matrix>> {
+        if last_hidden.width != self.config().hidden_size {
+            candle_core::bail!("hidden states of width {}", last_hidden.width);
+        }
+        on_network!(self, network => network.masked_lm_logits(last_hidden))
+    }
+
+    fn check_cotangent(&self, trace: &Trace, cotangent: &Cotangent) -> Result<()> {
+        let config = self.config();
+        let sequences = trace.rows().len();
+        let rows = trace.rows().last().map_or(0, |rows| rows.end);
+        let fits = |values: &Option<Vec<f32>>, count: usize| {
+            values.as_ref().is_none_or(|values| values.len() == count)
+        };
+        let fit = fits(&cotangent.logits, sequences * config.labels.len())
+            && fits(&cotangent.pooled, sequences * config.hidden_size)
+            && fits(&cotangent.masked_lm_logits, rows * config.vocabulary_size)
+            && cotangent.hidden.values().all(|values| values.len() == rows * config.hidden_size);
+        match fit {
+            true => Ok(()),
+            false => candle_core::bail!("a cotangent does not have the shape of its output"),
+        }
+    }
+
     /// Refuses what would index out of the tables or leave attention nothing to look at.
-    pub(super) fn check(&self, batch: &Batch) -> Result<()> {
+    fn check(&self, batch: &Batch) -> Result<()> {
+        let config = self.config();
         let rows: usize = batch.sequences.iter().map(Sequence::tokens).sum();
-        let shape = batch.word_embeddings.dims();
-        if shape != [rows, self.config.hidden_size] {
-            candle_core::bail!(
-                "word embeddings have shape {shape:?}, expected [{rows}, {}]",
-                self.config.hidden_size
-            );
+        let values = batch.word_embeddings.len();
+        if values != rows * config.hidden_size {
+            let width = config.hidden_size;
+            candle_core::bail!("word embeddings have {values} values, expected {rows} rows of {width}");
         }
         for sequence in &batch.sequences {
             let tokens = sequence.tokens();
-            if tokens == 0 || tokens > self.config.positions {
-                candle_core::bail!("a sequence has {tokens} tokens; expected 1 to {}", self.config.positions);
+            if let Some(id) = sequence.type_ids.iter().find(|id| **id as usize >= config.type_vocabulary_size)
+            {
+                candle_core::bail!("token type {id}, but there are {}", config.type_vocabulary_size);
+            }
+            if tokens == 0 || tokens > config.positions {
+                candle_core::bail!("a sequence has {tokens} tokens; expected 1 to {}", config.positions);
             }
             for intervention in sequence.interventions.iter() {
-                self.check_intervention(intervention, tokens)?;
+                check_intervention(config, intervention, tokens)?;
             }
             if sequence.interventions.hidden_keys(tokens).is_some_and(|hidden| !hidden.contains(&false)) {
                 candle_core::bail!("a token mask hides every token");
@@ -143,51 +240,13 @@ impl Encoder {
         }
         Ok(())
     }
-
-    fn check_intervention(&self, intervention: &Intervention, tokens: usize) -> Result<()> {
-        let within = |what: &str, value: usize, bound: usize| match value < bound {
-            true => Ok(()),
-            false => candle_core::bail!("intervention on {what} {value}, but there are {bound}"),
-        };
-        match intervention {
-            Intervention::TokenMask { tokens: hidden } => {
-                hidden.iter().try_for_each(|token| within("token", *token, tokens))
-            }
-            Intervention::HeadGate { layer, head, .. } => {
-                within("layer", *layer, self.config.layers)?;
-                within("head", *head, self.config.heads)
-            }
-            Intervention::NeuronGate { layer, neurons, .. } => {
-                within("layer", *layer, self.config.layers)?;
-                neurons.iter().try_for_each(|neuron| within("neuron", *neuron, self.config.intermediate_size))
-            }
-            Intervention::Hidden { point, edit } => {
-                within("hidden state", *point, self.config.layers + 1)?;
-                let vector = match edit {
-                    HiddenEdit::Add(vector) | HiddenEdit::Project(vector) => vector,
-                    HiddenEdit::Replace { token, value } => {
-                        within("token", *token, tokens)?;
-                        value
-                    }
-                };
-                match vector.dims() == [self.config.hidden_size] {
-                    true => Ok(()),
-                    false => candle_core::bail!(
-                        "a hidden-state edit has shape {:?}, expected [{}]",
-                        vector.dims(),
-                        self.config.hidden_size
-                    ),
-                }
-            }
-        }
-    }
 }
 
 /// Tokenised texts side by side, without padding: the rows of all of them, one after the other.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// The output of the word-embedding table, or whatever stands in for it: `[rows, hidden]`.
-    pub word_embeddings: Tensor,
+    pub word_embeddings: Vec<f32>,
     /// The texts the rows belong to.
     pub sequences: Vec<Sequence>,
 }
@@ -208,87 +267,40 @@ impl Sequence {
     }
 }
 
-/// Reads layers from a checkpoint by canonical name.
-struct Reader<'a> {
-    weights: &'a Weights,
-    ops: &'a dyn Ops,
-    epsilon: f64,
-}
-
-impl Reader<'_> {
-    fn tensor(&self, name: &str, shape: &[usize]) -> std::result::Result<Tensor, LoadError> {
-        self.weights.tensor(name, shape, self.ops.device())
-    }
-
-    fn linear(
-        &self,
-        name: &str,
-        input: usize,
-        output: usize,
-    ) -> std::result::Result<Box<dyn Linear>, LoadError> {
-        let weight = self.tensor(&format!("{name}.weight"), &[output, input])?;
-        let bias = self.tensor(&format!("{name}.bias"), &[output])?;
-        self.prepared(weight, bias, name)
-    }
-
-    fn prepared(
-        &self,
-        weight: Tensor,
-        bias: Tensor,
-        name: &str,
-    ) -> std::result::Result<Box<dyn Linear>, LoadError> {
-        self.ops.linear(weight, bias).map_err(|error| self.weights.fault(name, error))
-    }
-
-    fn layer_norm(&self, name: &str, width: usize) -> std::result::Result<LayerNorm, LoadError> {
-        Ok(LayerNorm {
-            weight: self.tensor(&format!("{name}.weight"), &[width])?,
-            bias: self.tensor(&format!("{name}.bias"), &[width])?,
-            epsilon: self.epsilon,
-        })
-    }
-}
-
-impl Layer {
-    fn load(reader: &Reader<'_>, config: &ModelConfig, index: usize) -> std::result::Result<Self, LoadError> {
-        let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
-        let name = |part: &str| format!("encoder.layer.{index}.{part}");
-        Ok(Layer {
-            query: reader.linear(&name("attention.self.query"), hidden, hidden)?,
-            key: reader.linear(&name("attention.self.key"), hidden, hidden)?,
-            value: reader.linear(&name("attention.self.value"), hidden, hidden)?,
-            attention_output: reader.linear(&name("attention.output.dense"), hidden, hidden)?,
-            attention_norm: reader.layer_norm(&name("attention.output.LayerNorm"), hidden)?,
-            intermediate: reader.linear(&name("intermediate.dense"), hidden, intermediate)?,
-            output: reader.linear(&name("output.dense"), intermediate, hidden)?,
-            output_norm: reader.layer_norm(&name("output.LayerNorm"), hidden)?,
-        })
-    }
-}
-
-impl MaskedLmHead {
-    /// The decoder is tied to the word embeddings unless the checkpoint brings its own.
-    fn load(
-        reader: &Reader<'_>,
-        config: &ModelConfig,
-        words: &Tensor,
-    ) -> std::result::Result<Self, LoadError> {
-        const DECODER: &str = "cls.predictions.decoder.weight";
-        const DECODER_BIAS: &str = "cls.predictions.decoder.bias";
-        let (hidden, vocabulary) = (config.hidden_size, config.vocabulary_size);
-        let weight = match reader.weights.contains(DECODER) {
-            true => reader.tensor(DECODER, &[vocabulary, hidden])?,
-            false => words.clone(),
-        };
-        let bias_name = match reader.weights.contains(DECODER_BIAS) {
-            true => DECODER_BIAS,
-            false => "cls.predictions.bias",
-        };
-        let bias = reader.tensor(bias_name, &[vocabulary])?;
-        Ok(MaskedLmHead {
-            transform: reader.linear("cls.predictions.transform.dense", hidden, hidden)?,
-            norm: reader.layer_norm("cls.predictions.transform.LayerNorm", hidden)?,
-            decoder: reader.prepared(weight, bias, DECODER)?,
-        })
+fn check_intervention(config: &ModelConfig, intervention: &Intervention, tokens: usize) -> Result<()> {
+    let within = |what: &str, value: usize, bound: usize| match value < bound {
+        true => Ok(()),
+        false => candle_core::bail!("intervention on {what} {value}, but there are {bound}"),
+    };
+    match intervention {
+        Intervention::TokenMask { tokens: hidden } => {
+            hidden.iter().try_for_each(|token| within("token", *token, tokens))
+        }
+        Intervention::HeadGate { layer, head, .. } => {
+            within("layer", *layer, config.layers)?;
+            within("head", *head, config.heads)
+        }
+        Intervention::NeuronGate { layer, neurons, .. } => {
+            within("layer", *layer, config.layers)?;
+            neurons.iter().try_for_each(|neuron| within("neuron", *neuron, config.intermediate_size))
+        }
+        Intervention::Hidden { point, edit } => {
+            within("hidden state", *point, config.layers + 1)?;
+            let vector = match edit {
+                HiddenEdit::Add(vector) | HiddenEdit::Project(vector) => vector,
+                HiddenEdit::Replace { token, value } => {
+                    within("token", *token, tokens)?;
+                    value
+                }
+            };
+            match vector.len() == config.hidden_size {
+                true => Ok(()),
+                false => candle_core::bail!(
+                    "a hidden-state edit has {} values, expected {}",
+                    vector.len(),
+                    config.hidden_size
+                ),
+            }
+        }
     }
 }

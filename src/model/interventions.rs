@@ -3,8 +3,6 @@
 //! Every one of them passes gradients on correctly: explaining an altered network is as exact as
 //! explaining the network itself.
 
-use candle_core::Tensor;
-
 /// One change at one point of the network.
 #[derive(Debug, Clone)]
 pub enum Intervention {
@@ -46,16 +44,16 @@ pub enum Intervention {
 #[derive(Debug, Clone)]
 pub enum HiddenEdit {
     /// A vector `[hidden]` is added to every row.
-    Add(Tensor),
+    Add(Vec<f32>),
     /// The row of one token becomes this vector `[hidden]`.
     Replace {
         /// Index of the token.
         token: usize,
         /// Its new row.
-        value: Tensor,
+        value: Vec<f32>,
     },
     /// The component along a **unit** vector `[hidden]` is taken out of every row: h − v vᵀh.
-    Project(Tensor),
+    Project(Vec<f32>),
 }
 
 /// The changes to the network for one sequence, in the order they act.

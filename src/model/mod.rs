@@ -3,33 +3,38 @@
 //!
 //! Read [`Model`] first, then [`Encoder`], [`forward`] and [`backward`].
 
+pub mod arrays;
 pub mod backward;
 pub mod candle_ops;
 pub mod config;
 pub mod encoder;
-pub mod forward;
+mod forward;
 pub mod interventions;
+pub mod kernel_ops;
 pub mod load_error;
+mod network;
 pub mod ops;
 pub mod prediction;
 pub mod text;
 pub mod tokenizer;
+pub mod trace;
 pub mod weights;
 pub mod words;
 
 use std::path::{Path, PathBuf};
 
+pub use arrays::{HeadMaps, Matrix};
 pub use backward::{Cotangent, Gradients, Wanted};
 pub use config::{Activation, ModelConfig, Problem};
-pub use encoder::{Batch, Encoder, Sequence};
-pub use forward::{Keep, Trace};
+pub use encoder::{Batch, Encoder, Operators, Sequence};
 pub use interventions::{HiddenEdit, Intervention, Interventions};
 pub use load_error::LoadError;
 pub use prediction::{Decision, Prediction};
 pub use text::{EncodeError, EncodedText, Text};
 pub use tokenizer::{SpecialTokens, TextTokenizer};
+pub use trace::{Keep, Trace};
 
-use candle_ops::CandleOps;
+use kernel_ops::KernelOps;
 use weights::Weights;
 
 /// A text classifier, loaded and ready.
@@ -43,11 +48,19 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads a Hugging Face directory onto the CPU, in `f32`, and runs it once.
+    /// Loads a Hugging Face directory onto the processor, in `f32`, and runs it once.
     ///
     /// # Errors
     /// Anything that is missing, damaged or does not fit together, by file and tensor.
     pub fn load(id: &str, directory: &Path) -> Result<Self, LoadError> {
+        Self::load_on(id, directory, &Operators::Kernels(KernelOps::best()))
+    }
+
+    /// The same, to run by certain operators.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_on(id: &str, directory: &Path, operators: &Operators) -> Result<Self, LoadError> {
         if !directory.is_dir() {
             return Err(LoadError::file(directory, "is not a directory"));
         }
@@ -57,7 +70,7 @@ impl Model {
         check_label_count(&config_path, &config, &weights)?;
         let tokenizer = TextTokenizer::open(directory, &config)?;
         let fingerprint = fingerprint(&config_path, &tokenizer, &weights)?;
-        let encoder = Encoder::load(config, &weights, Box::new(CandleOps::cpu()))?;
+        let encoder = Encoder::load(config, &weights, operators)?;
         let model = Model {
             id: id.to_owned(),
             directory: directory.to_owned(),
@@ -126,7 +139,7 @@ impl Model {
         }
         let run = || {
             let batch = self.encoder.batch(&encoded.ids, &encoded.type_ids)?;
-            self.encoder.forward(&batch, Keep::Outputs)?.logits.flatten_all()?.to_vec1::<f32>()
+            Ok::<_, candle_core::Error>(self.encoder.forward(&batch, Keep::Outputs)?.all_logits().to_vec())
         };
         let logits = run().map_err(|error| fault(error.to_string()))?;
         match logits.iter().all(|logit| logit.is_finite()) {

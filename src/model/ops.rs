@@ -1,7 +1,7 @@
-//! The operators the encoder is written over, each with its vector–Jacobian product.
+//! The operators the network is written over, each with its vector–Jacobian product.
 //!
-//! One implementation exists over candle's own operators ([`super::candle_ops::CandleOps`]); others
-//! (fused kernels on packed weights) may follow without a change to the encoder.
+//! Two implementations: [`KernelOps`](super::kernel_ops::KernelOps), our own kernels on the processor, and
+//! [`CandleOps`](super::candle_ops::CandleOps), candle's operators: the plain reference, and the way to CUDA.
 //!
 //! # What every implementation promises
 //! A row of a result depends on that row of the input alone (attention: on its own sequence alone),
@@ -9,109 +9,214 @@
 //! threads there are. Explanations are cached and audited by content, so a neighbour in the batch
 //! must not be able to change the last bit.
 
-use candle_core::{Device, Result, Tensor};
+use std::ops::Range;
+
+use candle_core::Result;
 
 use super::config::Activation;
 
-/// Operators and their vector–Jacobian products, forward in `f32`.
-pub trait Ops: Send + Sync {
-    /// Where tensors live.
-    fn device(&self) -> &Device;
+/// Operators and their vector–Jacobian products, in `f32`.
+pub trait Ops: Sized + Clone + Send + Sync {
+    /// A matrix `[rows, width]`, where this implementation likes it.
+    type Array: Send + Sync;
+    /// A linear layer x ↦ x·Wᵀ + b, its weights laid out as this implementation likes them.
+    type Linear: Send + Sync;
+    /// The parameters of a layer normalisation.
+    type Norm: Send + Sync;
+    /// What the way back through a layer normalisation needs.
+    type Normalised: Send + Sync;
+    /// The attention probabilities of all sequences of a batch.
+    type Probabilities: Send + Sync;
 
-    /// Prepares a linear layer: weight `[out, in]`, bias `[out]`.
-    fn linear(&self, weight: Tensor, bias: Tensor) -> Result<Box<dyn Linear>>;
+    /// A matrix of values, row by row.
+    fn array(&self, values: &[f32], width: usize) -> Result<Self::Array>;
 
-    /// Layer normalisation over the last dimension of `[rows, width]`: the output, and what its
-    /// backward needs.
-    fn layer_norm(&self, norm: &LayerNorm, input: &Tensor) -> Result<(Tensor, Normalised)>;
+    /// The values of a matrix, row by row, in place of what `into` held.
+    fn read(&self, array: &Self::Array, into: &mut Vec<f32>) -> Result<()>;
 
-    /// Gradient with respect to the input of a layer normalisation.
-    fn layer_norm_vjp(&self, norm: &LayerNorm, saved: &Normalised, gradient: &Tensor) -> Result<Tensor>;
+    /// The probabilities of one sequence, `[heads, queries, keys]`, in place of what `into` held.
+    fn read_probabilities(
+        &self,
+        probabilities: &Self::Probabilities,
+        attending: &Attending<'_>,
+        sequence: usize,
+        into: &mut Vec<f32>,
+    ) -> Result<()>;
 
-    /// An activation function, element by element.
-    fn activate(&self, activation: Activation, input: &Tensor) -> Result<Tensor>;
+    /// Prepares a linear layer.
+    fn linear(&self, dense: &Dense) -> Result<Self::Linear>;
 
-    /// Gradient with respect to the input of an activation function.
-    fn activate_vjp(&self, activation: Activation, input: &Tensor, gradient: &Tensor) -> Result<Tensor>;
+    /// Prepares a layer normalisation.
+    fn norm(&self, parameters: &NormParameters) -> Result<Self::Norm>;
+
+    /// `[rows, in]` → `[rows, out]`.
+    fn apply(&self, linear: &Self::Linear, input: &Self::Array) -> Result<Self::Array>;
+
+    /// A linear layer with an activation function after it, and the function's derivative if it is
+    /// wanted: `[rows, out]` each.
+    fn apply_activated(
+        &self,
+        linear: &Self::Linear,
+        activation: Activation,
+        input: &Self::Array,
+        keep_slopes: bool,
+    ) -> Result<(Self::Array, Option<Self::Array>)>;
+
+    /// The gradient with respect to the input of a linear layer, `[rows, out]` → `[rows, in]`, and then
+    /// something more.
+    fn linear_vjp(
+        &self,
+        linear: &Self::Linear,
+        gradient: &Self::Array,
+        then: Then<'_, Self::Array>,
+    ) -> Result<Self::Array>;
+
+    /// Layer normalisation of input + residual, and what the way back needs if it is wanted.
+    fn add_norm(
+        &self,
+        norm: &Self::Norm,
+        input: Self::Array,
+        residual: Option<&Self::Array>,
+        keep: bool,
+    ) -> Result<(Self::Array, Option<Self::Normalised>)>;
+
+    /// The gradient with respect to what was normalised.
+    fn norm_vjp(
+        &self,
+        norm: &Self::Norm,
+        saved: &Self::Normalised,
+        gradient: &Self::Array,
+    ) -> Result<Self::Array>;
 
     /// Hyperbolic tangent, element by element.
-    fn tanh(&self, input: &Tensor) -> Result<Tensor>;
+    fn tanh(&self, input: Self::Array) -> Result<Self::Array>;
 
-    /// Gradient with respect to the input of tanh, from its *output*.
-    fn tanh_vjp(&self, output: &Tensor, gradient: &Tensor) -> Result<Tensor>;
+    /// The gradient with respect to the input of tanh, from its *output*.
+    fn tanh_vjp(&self, output: &Self::Array, gradient: Self::Array) -> Result<Self::Array>;
 
-    /// Scaled dot-product attention of one sequence. Keys whose entry of `hidden_keys` is true get
-    /// probability 0; at least one must be false.
-    fn attention(&self, projections: &Projections, hidden_keys: Option<&[bool]>) -> Result<Attended>;
+    /// Scaled dot-product attention within each sequence: context `[queries, hidden]` of queries
+    /// `[queries, hidden]` over keys and values side by side `[keys, 2·hidden]`, and the probabilities if
+    /// they are wanted.
+    fn attention(
+        &self,
+        attending: &Attending<'_>,
+        queries: &Self::Array,
+        keys_and_values: &Self::Array,
+        keep: bool,
+    ) -> Result<(Self::Array, Option<Self::Probabilities>)>;
 
-    /// Gradients with respect to queries, keys, values and the probabilities themselves, from the
-    /// gradient of the context `[heads, tokens, head_size]`.
+    /// From the context's gradient to that of queries, keys and values, and of the probabilities as free
+    /// variables if it is wanted.
     fn attention_vjp(
         &self,
-        projections: &Projections,
-        probabilities: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<AttentionGradients>;
+        attending: &Attending<'_>,
+        saved: AttentionInputs<'_, Self>,
+        gradient: &Self::Array,
+        of_probabilities: bool,
+    ) -> Result<AttentionGradients<Self>>;
+
+    /// Each row times the factors of its sequence, one a column; sequences without factors stay.
+    fn scale_columns(
+        &self,
+        input: Self::Array,
+        rows: &[Range<usize>],
+        factors: &[Option<Vec<f32>>],
+    ) -> Result<Self::Array>;
+
+    /// Some rows, in this order.
+    fn pick_rows(&self, input: &Self::Array, rows: &[usize]) -> Result<Self::Array>;
+
+    /// Adds the rows of `more` to the rows of `input` that `rows` names, each at most once.
+    fn add_rows(&self, input: Self::Array, rows: &[usize], more: &Self::Array) -> Result<Self::Array>;
 }
 
-/// A linear layer `x ↦ x·Wᵀ + b`, its weights laid out as its implementation likes them.
-pub trait Linear: Send + Sync {
-    /// `[rows, in]` → `[rows, out]`.
-    fn apply(&self, input: &Tensor) -> Result<Tensor>;
-
-    /// Gradient with respect to the input: `[rows, out]` → `[rows, in]`.
-    fn vjp(&self, gradient: &Tensor) -> Result<Tensor>;
+/// The numbers of a linear layer.
+#[derive(Debug, Clone, Default)]
+pub struct Dense {
+    /// `[out, in]`
+    pub weight: Vec<f32>,
+    /// `[out]`
+    pub bias: Vec<f32>,
 }
 
-/// The parameters of a layer normalisation.
+impl Dense {
+    /// Values that go in.
+    pub fn inputs(&self) -> usize {
+        self.weight.len() / self.bias.len().max(1)
+    }
+
+    /// Values that come out.
+    pub fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// One layer that does the work of two, side by side.
+    pub fn beside(mut self, other: &Dense) -> Self {
+        self.weight.extend_from_slice(&other.weight);
+        self.bias.extend_from_slice(&other.bias);
+        self
+    }
+}
+
+/// The numbers of a layer normalisation.
 #[derive(Debug, Clone)]
-pub struct LayerNorm {
+pub struct NormParameters {
     /// Gain, `[width]`.
-    pub weight: Tensor,
+    pub weight: Vec<f32>,
     /// Shift, `[width]`.
-    pub bias: Tensor,
+    pub bias: Vec<f32>,
     /// Added to the variance.
     pub epsilon: f64,
 }
 
-/// What the backward of a layer normalisation needs.
-#[derive(Debug, Clone)]
-pub struct Normalised {
-    /// (x − mean) / deviation, `[rows, width]`.
-    pub values: Tensor,
-    /// The standard deviation of each row, epsilon included, `[rows, 1]`.
-    pub deviation: Tensor,
+/// What is done to a gradient on its way out of a linear layer.
+#[derive(Debug, Clone, Copy)]
+pub enum Then<'a, A> {
+    /// Nothing.
+    Nothing,
+    /// Another gradient of the same shape is added.
+    Plus(&'a A),
+    /// It is multiplied by an activation function's slopes.
+    Times(&'a A),
 }
 
-/// Queries, keys and values of one sequence, each `[heads, tokens, head_size]`.
-#[derive(Debug, Clone)]
-pub struct Projections {
-    /// What each token looks for.
-    pub queries: Tensor,
-    /// What each token offers.
-    pub keys: Tensor,
-    /// What each token gives.
-    pub values: Tensor,
+/// Who attends to whom in a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Attending<'a> {
+    /// Attention heads, side by side in the columns.
+    pub heads: usize,
+    /// The rows of each sequence among the queries.
+    pub queries: &'a [Range<usize>],
+    /// The rows of each sequence among keys and values.
+    pub keys: &'a [Range<usize>],
+    /// Keys that get probability 0, by sequence; at least one of each sequence stays. An empty list hides
+    /// none.
+    pub hidden_keys: &'a [Option<Vec<bool>>],
 }
 
-/// The outcome of attention over one sequence.
-#[derive(Debug, Clone)]
-pub struct Attended {
-    /// `[heads, queries, keys]`; each row sums to 1.
-    pub probabilities: Tensor,
-    /// `[heads, tokens, head_size]`.
-    pub context: Tensor,
+impl Attending<'_> {
+    /// The hidden keys of one sequence.
+    pub fn hidden(&self, sequence: usize) -> Option<&[bool]> {
+        self.hidden_keys.get(sequence)?.as_deref()
+    }
 }
 
-/// The outcome of attention's backward.
-#[derive(Debug, Clone)]
-pub struct AttentionGradients {
-    /// `[heads, tokens, head_size]`.
-    pub queries: Tensor,
-    /// `[heads, tokens, head_size]`.
-    pub keys: Tensor,
-    /// `[heads, tokens, head_size]`.
-    pub values: Tensor,
-    /// With respect to the probabilities as free variables, `[heads, queries, keys]`.
-    pub probabilities: Tensor,
+/// What attention saw and made, for its way back.
+pub struct AttentionInputs<'a, O: Ops> {
+    /// `[queries, hidden]`
+    pub queries: &'a O::Array,
+    /// `[keys, 2·hidden]`
+    pub keys_and_values: &'a O::Array,
+    /// As attention gave them.
+    pub probabilities: &'a O::Probabilities,
+}
+
+/// The outcome of attention's way back.
+pub struct AttentionGradients<O: Ops> {
+    /// `[queries, hidden]`
+    pub queries: O::Array,
+    /// `[keys, 2·hidden]`
+    pub keys_and_values: O::Array,
+    /// With respect to the probabilities as free variables; none unless it was wanted.
+    pub probabilities: Option<O::Probabilities>,
 }

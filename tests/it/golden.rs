@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::support::golden::{BUNDLED, Case, Golden, assert_close, assert_tensor, model_directory};
+use crate::support::golden::{BUNDLED, Case, Golden, assert_close, assert_values, model_directory};
 use candle_core::Tensor;
 use explaind::explain::attention::rollout::rollout;
 use explaind::explain::attention::statistics::HeadStatistics;
 use explaind::explain::{Attribution, Cancellation, Subject, attention, registry};
 use explaind::model::{
-    Batch, Cotangent, Encoder, HiddenEdit, Intervention, Keep, Model, Sequence, Trace, Wanted,
+    Batch, Cotangent, Encoder, HiddenEdit, Intervention, Keep, Matrix, Model, Trace, Wanted,
 };
 use serde_json::{Value, json};
 
@@ -90,14 +90,18 @@ fn no_golden_value_is_missing() {
 fn the_forward_pass_is_that_of_transformers() {
     every_case(|model, case| {
         let trace = forward(model, case);
-        assert_tensor(case, "logits", &trace.logits.flatten_all().unwrap(), LOGITS_TOLERANCE);
+        assert_values(case, "logits", trace.logits(0), LOGITS_TOLERANCE);
         case.when("pooled", |name| {
-            assert_tensor(case, name, &trace.pooled.flatten_all().unwrap(), TOLERANCE);
-            for (l, hidden) in trace.hidden.iter().enumerate() {
-                assert_tensor(case, &format!("hidden.{l}"), hidden, TOLERANCE);
+            assert_values(case, name, &trace.pooled().unwrap().values, TOLERANCE);
+            assert_eq!(trace.hidden_states(), model.config().layers + 1);
+            for l in 0..trace.hidden_states() {
+                let hidden = trace.hidden(l).unwrap().values;
+                assert_values(case, &format!("hidden.{l}"), &hidden, TOLERANCE);
             }
-            for (l, layer) in trace.attention.iter().enumerate() {
-                assert_tensor(case, &format!("attention.{l}"), &layer[0], TOLERANCE);
+            assert_eq!(trace.attention_layers(), model.config().layers);
+            for l in 0..trace.attention_layers() {
+                let attention = trace.attention(l, 0).unwrap().values;
+                assert_values(case, &format!("attention.{l}"), &attention, TOLERANCE);
             }
         });
     });
@@ -108,13 +112,13 @@ fn masked_lm_logits_are_those_of_transformers() {
     let mut seen = 0;
     every_case(|model, case| {
         let trace = forward(model, case);
-        let last = trace.hidden.last().unwrap();
+        let last = trace.hidden(model.config().layers).unwrap();
         let logits =
-            || model.encoder().masked_lm_logits(last).unwrap().expect("the model has a masked-LM head");
-        case.when("mlm_logits", |name| assert_tensor(case, name, &logits(), TOLERANCE));
+            || model.encoder().masked_lm_logits(&last).unwrap().expect("the model has a masked-LM head");
+        case.when("mlm_logits", |name| assert_values(case, name, &logits().values, TOLERANCE));
         for position in 0..case.ids.len() {
             case.when(&format!("mlm_logits.{position}"), |name| {
-                assert_tensor(case, name, &logits().get(position).unwrap(), TOLERANCE);
+                assert_values(case, name, logits().row(position), TOLERANCE);
             });
         }
     });
@@ -154,12 +158,11 @@ fn masked_lm_logits_are_those_of_candle_transformers() {
             let row = |ids: &[u32]| Tensor::new(ids, &device).unwrap().unsqueeze(0).unwrap();
             let expected = theirs.forward(&row(&case.ids), &row(&case.type_ids), None).unwrap();
             let trace = forward(&golden.model, case);
-            let ours =
-                golden.model.encoder().masked_lm_logits(trace.hidden.last().unwrap()).unwrap().unwrap();
-            let numbers = |tensor: &Tensor| -> Vec<f64> {
-                tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
-            };
-            assert_close(&format!("{name} {}", case.id), &numbers(&ours), &numbers(&expected), 1e-4);
+            let last = trace.hidden(golden.model.config().layers).unwrap();
+            let ours = golden.model.encoder().masked_lm_logits(&last).unwrap().unwrap().values;
+            let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let doubles = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<f64>>();
+            assert_close(&format!("{name} {}", case.id), &doubles(ours), &doubles(expected), 1e-4);
         }
     }
 }
@@ -179,17 +182,21 @@ fn gradients_of_every_logit_at_every_point_are_those_of_pytorch() {
         for class in 0..model.config().labels.len() {
             let cotangent = Cotangent::logit(&trace, class).unwrap();
             let gradients = model.encoder().backward(&trace, &cotangent, &wanted).unwrap();
-            let check = |point: &str, ours: &Tensor| {
+            let check = |point: &str, ours: &[f32]| {
                 case.when(&format!("grad.{class}.{point}"), |name| {
-                    assert_tensor(case, name, ours, TOLERANCE)
+                    assert_values(case, name, ours, TOLERANCE)
                 });
             };
-            check("word_embeddings", gradients.word_embeddings.as_ref().unwrap());
-            gradients.hidden.iter().for_each(|(l, ours)| check(&format!("hidden.{l}"), ours));
-            gradients.attention.iter().for_each(|(l, ours)| check(&format!("attention.{l}"), &ours[0]));
-            gradients.neurons.iter().for_each(|(l, ours)| check(&format!("neurons.{l}"), ours));
-            let gates: Vec<&Tensor> = gradients.head_gates.values().collect();
-            check("head_gates", &Tensor::cat(&gates, 0).unwrap());
+            check("word_embeddings", &gradients.word_embeddings.values);
+            gradients.hidden.iter().for_each(|(l, ours)| check(&format!("hidden.{l}"), &ours.values));
+            gradients
+                .attention
+                .iter()
+                .for_each(|(l, ours)| check(&format!("attention.{l}"), &ours[0].values));
+            gradients.neurons.iter().for_each(|(l, ours)| check(&format!("neurons.{l}"), &ours.values));
+            let gates: Vec<f32> =
+                gradients.head_gates.values().flat_map(|gates| gates.values.clone()).collect();
+            check("head_gates", &gates);
         }
     });
 }
@@ -200,16 +207,16 @@ fn gradients_of_pooled_hidden_and_masked_lm_outputs_are_those_of_pytorch() {
         let trace = forward(model, case);
         let gradient = |cotangent: Cotangent| {
             let gradients = model.encoder().backward(&trace, &cotangent, &Wanted::word_embeddings()).unwrap();
-            gradients.word_embeddings.unwrap()
+            gradients.word_embeddings.values
         };
         case.when("grad.pooled_sum.word_embeddings", |name| {
-            let cotangent =
-                Cotangent { pooled: Some(trace.pooled.ones_like().unwrap()), ..Cotangent::default() };
-            assert_tensor(case, name, &gradient(cotangent), TOLERANCE);
+            let ones = vec![1.0; trace.pooled().unwrap().values.len()];
+            let cotangent = Cotangent { pooled: Some(ones), ..Cotangent::default() };
+            assert_values(case, name, &gradient(cotangent), TOLERANCE);
         });
         case.when("grad.hidden_mid.word_embeddings", |name| {
-            let middle = BTreeMap::from([(model.config().layers / 2, case.tensor("cotangent.hidden_mid"))]);
-            assert_tensor(
+            let middle = BTreeMap::from([(model.config().layers / 2, case.singles("cotangent.hidden_mid"))]);
+            assert_values(
                 case,
                 name,
                 &gradient(Cotangent { hidden: middle, ..Cotangent::default() }),
@@ -218,20 +225,15 @@ fn gradients_of_pooled_hidden_and_masked_lm_outputs_are_those_of_pytorch() {
         });
         case.when("grad.mlm.word_embeddings", |name| {
             let vocabulary = model.config().vocabulary_size;
-            let rows: Vec<Tensor> = match case.get("cotangent.mlm") {
-                Some(whole) => vec![whole],
-                None => (0..case.ids.len())
-                    .map(|row| match case.get(&format!("cotangent.mlm.{row}")) {
-                        Some(values) => values.unsqueeze(0).unwrap(),
-                        None => {
-                            Tensor::zeros((1, vocabulary), candle_core::DType::F32, &candle_core::Device::Cpu)
-                                .unwrap()
-                        }
-                    })
-                    .collect(),
+            let row = |row: usize| {
+                let name = format!("cotangent.mlm.{row}");
+                case.get(&name).map_or_else(|| vec![0.0; vocabulary], |_| case.singles(&name))
             };
-            let masked_lm_logits = Some(Tensor::cat(&rows, 0).unwrap());
-            assert_tensor(
+            let masked_lm_logits = Some(match case.get("cotangent.mlm") {
+                Some(_) => case.singles("cotangent.mlm"),
+                None => (0..case.ids.len()).flat_map(row).collect(),
+            });
+            assert_values(
                 case,
                 name,
                 &gradient(Cotangent { masked_lm_logits, ..Cotangent::default() }),
@@ -252,16 +254,11 @@ fn interventions_change_logits_and_gradients_as_hooks_in_pytorch_do() {
                 let encoder = golden.model.encoder();
                 let trace = encoder.forward(&batch, Keep::Gradients).unwrap();
                 let name = format!("intervention.{kind}");
-                assert_tensor(
-                    case,
-                    &format!("{name}.logits"),
-                    &trace.logits.flatten_all().unwrap(),
-                    LOGITS_TOLERANCE,
-                );
+                assert_values(case, &format!("{name}.logits"), trace.logits(0), LOGITS_TOLERANCE);
                 let cotangent = Cotangent::logit(&trace, case.predicted).unwrap();
                 let gradients = encoder.backward(&trace, &cotangent, &Wanted::word_embeddings()).unwrap();
-                let ours = gradients.word_embeddings.unwrap();
-                assert_tensor(case, &format!("{name}.grad.word_embeddings"), &ours, TOLERANCE);
+                let ours = gradients.word_embeddings.values;
+                assert_values(case, &format!("{name}.grad.word_embeddings"), &ours, TOLERANCE);
                 checked += 1;
             }
         }
@@ -274,7 +271,7 @@ fn interventions(case: &Case) -> Vec<(&'static str, Intervention)> {
     let indices = |value: &Value| value.as_array().expect("a list").iter().map(index).collect();
     let gate = |value: &Value| value.as_f64().expect("a number") as f32;
     let of = |kind: &str| &case.interventions[kind];
-    let tensor = |name: &str| case.tensor(&format!("intervention.{name}"));
+    let vector = |name: &str| case.singles(&format!("intervention.{name}"));
     let hidden =
         |kind: &str, edit: HiddenEdit| Intervention::Hidden { point: index(&of(kind)["layer"]), edit };
     vec![
@@ -295,15 +292,15 @@ fn interventions(case: &Case) -> Vec<(&'static str, Intervention)> {
                 gate: gate(&of("neuron_gate")["gate"]),
             },
         ),
-        ("hidden_add", hidden("hidden_add", HiddenEdit::Add(tensor("hidden_add.vector")))),
-        ("hidden_project", hidden("hidden_project", HiddenEdit::Project(tensor("hidden_project.direction")))),
+        ("hidden_add", hidden("hidden_add", HiddenEdit::Add(vector("hidden_add.vector")))),
+        ("hidden_project", hidden("hidden_project", HiddenEdit::Project(vector("hidden_project.direction")))),
         (
             "hidden_replace",
             hidden(
                 "hidden_replace",
                 HiddenEdit::Replace {
                     token: index(&of("hidden_replace")["row"]),
-                    value: tensor("hidden_replace.value"),
+                    value: vector("hidden_replace.value"),
                 },
             ),
         ),
@@ -406,7 +403,7 @@ fn adaptive_integrated_gradients_of_real_sentences_take_few_gradients_and_agree_
 fn rollout_and_head_statistics_are_those_of_numpy_and_scipy() {
     every_case(|model, case| {
         let trace = forward(model, case);
-        let maps = attention::layers(&trace.attention, 0).unwrap();
+        let maps = attention::layers(&trace, 0).unwrap();
         let rolled = rollout(&maps);
         case.when("rollout", |name| assert_scores(case, name, &rolled.concat(), TOLERANCE));
         case.when("rollout_cls", |name| {
@@ -423,29 +420,6 @@ fn rollout_and_head_statistics_are_those_of_numpy_and_scipy() {
             assert_scores(case, "quality", &of(|s| s.quality), TOLERANCE);
             assert_scores(case, "special_mass", &of(|s| s.special_token_mass), TOLERANCE);
         });
-    });
-}
-
-/// candle's autograd over the same forward pass: a second opinion on the hand-written backward.
-#[test]
-fn the_hand_written_backward_agrees_with_automatic_differentiation() {
-    every_case(|model, case| {
-        let embeddings = batch(model, case).word_embeddings;
-        let variable = candle_core::Var::from_tensor(&embeddings).unwrap();
-        let sequences = vec![Sequence { type_ids: case.type_ids.clone(), interventions: Default::default() }];
-        let tracked = Batch { word_embeddings: variable.as_tensor().clone(), sequences };
-        let trace = model.encoder().forward(&tracked, Keep::Gradients).unwrap();
-        let output = trace.logits.get(0).unwrap().get(case.predicted).unwrap();
-        let automatic = output.backward().unwrap();
-        let theirs = automatic.get(&variable).expect("the output depends on the embeddings");
-
-        let untracked = forward(model, case);
-        let cotangent = Cotangent::logit(&untracked, case.predicted).unwrap();
-        let gradients = model.encoder().backward(&untracked, &cotangent, &Wanted::word_embeddings()).unwrap();
-        let ours = gradients.word_embeddings.unwrap();
-        let largest = theirs.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-        let apart = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-        assert!(apart <= 1e-5 * largest, "{} {}: {apart} of {largest}", case.model, case.id);
     });
 }
 
@@ -476,30 +450,50 @@ fn a_text_gets_the_same_bits_whatever_travels_with_it() {
 
 /// Logits, pooled output, hidden states, attention and gradients of each sequence, bit by bit.
 fn bits(encoder: &Encoder, batches: &[Batch]) -> Vec<Vec<u32>> {
-    let trace = encoder.forward(&Encoder::join(batches).unwrap(), Keep::Gradients).unwrap();
+    let trace = encoder.forward(&Encoder::join(batches), Keep::Gradients).unwrap();
     let cotangent = Cotangent::logit(&trace, 0).unwrap();
     let wanted = Wanted { word_embeddings: true, hidden: vec![0], head_gates: vec![0], ..Wanted::default() };
     let gradients = encoder.backward(&trace, &cotangent, &wanted).unwrap();
-    let last = trace.hidden.last().unwrap();
-    let masked_lm = encoder.masked_lm_logits(last).unwrap();
-    (0..batches.len())
-        .map(|sequence| {
-            let rows = trace.rows[sequence].clone();
-            let of_rows = |tensor: &Tensor| tensor.narrow(0, rows.start, rows.len()).unwrap();
-            let mut tensors = vec![
-                trace.logits.get(sequence).unwrap(),
-                trace.pooled.get(sequence).unwrap(),
-                of_rows(last),
-                of_rows(gradients.word_embeddings.as_ref().unwrap()),
-                of_rows(&gradients.hidden[&0]),
-                gradients.head_gates[&0].get(sequence).unwrap(),
-            ];
-            tensors.extend(trace.attention.iter().map(|layer| layer[sequence].clone()));
-            tensors.extend(masked_lm.as_ref().map(|logits| of_rows(logits).narrow(1, 0, 250).unwrap()));
-            let values = tensors.iter().flat_map(|t| t.flatten_all().unwrap().to_vec1::<f32>().unwrap());
-            values.map(f32::to_bits).collect()
-        })
-        .collect()
+    let layers = encoder.config().layers;
+    let last = trace.hidden(layers).unwrap();
+    let masked_lm = encoder.masked_lm_logits(&last).unwrap();
+    let bits_of = |sequence: usize| {
+        let rows = trace.rows()[sequence].clone();
+        let of_rows = |matrix: &Matrix| -> Vec<f32> {
+            rows.clone().flat_map(|row| matrix.row(row)[..matrix.width.min(400)].to_vec()).collect()
+        };
+        let mut values = trace.logits(sequence).to_vec();
+        values.extend(trace.pooled().unwrap().row(sequence));
+        values.extend(of_rows(&last));
+        values.extend(of_rows(&gradients.word_embeddings));
+        values.extend(of_rows(&gradients.hidden[&0]));
+        values.extend(gradients.head_gates[&0].row(sequence));
+        (0..layers).for_each(|layer| values.extend(trace.attention(layer, sequence).unwrap().values));
+        masked_lm.iter().for_each(|logits| values.extend(of_rows(logits)));
+        values.into_iter().map(f32::to_bits).collect()
+    };
+    (0..batches.len()).map(bits_of).collect()
+}
+
+/// What nobody asked for is not computed, and that changes nothing of what was.
+#[test]
+fn a_pass_that_keeps_less_gives_the_same_bits() {
+    every_case(|model, case| {
+        let (encoder, batch) = (model.encoder(), batch(model, case));
+        let all = forward(model, case);
+        let less = encoder.forward(&batch, Keep::OutputGradients).unwrap();
+        let least = encoder.forward(&batch, Keep::Outputs).unwrap();
+        assert_eq!(all.all_logits(), less.all_logits());
+        assert_eq!(all.all_logits(), least.all_logits());
+        let cotangent = Cotangent::logit(&all, case.predicted).unwrap();
+        let gradient = |trace: &Trace| {
+            let gradients = encoder.backward(trace, &cotangent, &Wanted::word_embeddings()).unwrap();
+            gradients.word_embeddings.values
+        };
+        assert_eq!(gradient(&all), gradient(&less), "{} {}", case.model, case.id);
+        assert!(less.hidden(0).is_err() && less.attention(0, 0).is_err());
+        assert!(encoder.backward(&least, &cotangent, &Wanted::word_embeddings()).is_err());
+    });
 }
 
 /// A small generator, so that the mixes are the same in every run.

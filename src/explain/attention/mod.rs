@@ -3,9 +3,8 @@
 pub mod rollout;
 pub mod statistics;
 
-use candle_core::Tensor;
-
 use crate::explain::ExplainError;
+use crate::model::{HeadMaps, Trace};
 
 /// The attention of one text through one layer: `[heads, queries, keys]`, each row summing to 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,12 +14,10 @@ pub struct LayerAttention {
 }
 
 impl LayerAttention {
-    /// Takes the probabilities out of a trace.
-    ///
-    /// # Errors
-    /// A tensor that is not `[heads, queries, keys]`.
-    pub fn new(probabilities: &Tensor) -> Result<Self, ExplainError> {
-        Ok(LayerAttention { heads: probabilities.to_vec3()? })
+    /// Takes the probabilities of a trace.
+    pub fn new(maps: &HeadMaps) -> Self {
+        let head = |head| (0..maps.queries).map(|query| maps.row(head, query).to_vec()).collect();
+        LayerAttention { heads: (0..maps.heads).map(head).collect() }
     }
 
     /// Mean over heads, in double precision: `[queries][keys]`.
@@ -37,8 +34,8 @@ impl LayerAttention {
 /// The attention of every layer for one sequence of a trace.
 ///
 /// # Errors
-/// A trace that was kept without attention gives an empty list; a malformed one
-/// [`ExplainError::Compute`].
-pub fn layers(attention: &[Vec<Tensor>], sequence: usize) -> Result<Vec<LayerAttention>, ExplainError> {
-    attention.iter().map(|layer| LayerAttention::new(&layer[sequence])).collect()
+/// A trace that was kept without attention gives an empty list; [`ExplainError::Compute`].
+pub fn layers(trace: &Trace, sequence: usize) -> Result<Vec<LayerAttention>, ExplainError> {
+    let layer = |layer| Ok(LayerAttention::new(&trace.attention(layer, sequence)?));
+    (0..trace.attention_layers()).map(layer).collect()
 }

@@ -22,7 +22,7 @@ impl AttributionMethod for AttentionRollout {
         _classes: &[usize],
         _seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {
-        let maps = layers(&subject.trace().attention, 0)?;
+        let maps = layers(subject.trace(), 0)?;
         let scores = rollout(&maps).swap_remove(0);
         Ok(vec![Attribution { class: None, output: None, scores, convergence: None }])
     }

@@ -1,6 +1,5 @@
 //! What "nothing was said" looks like to the network: the start of the path of path methods.
 
-use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -97,12 +96,12 @@ impl Baseline {
     ///
     /// # Errors
     /// A baseline text of another length; [`ExplainError::Compute`].
-    pub fn embeddings(&self, method: &'static str, subject: &Subject<'_>) -> Result<Tensor, ExplainError> {
+    pub fn embeddings(&self, method: &'static str, subject: &Subject<'_>) -> Result<Vec<f32>, ExplainError> {
         let text = subject.text();
         let special = subject.model().tokenizer().special();
         let encoder = subject.model().encoder();
         // A vocabulary without the token was refused by `check`.
-        let filled = |id: Option<u32>| -> Result<Tensor, ExplainError> {
+        let filled = |id: Option<u32>| -> Result<Vec<f32>, ExplainError> {
             let ids = text.ids.iter().zip(&text.tokens);
             let ids = ids.map(|(own, token)| if token.special { *own } else { id.unwrap_or(*own) });
             Ok(encoder.word_embeddings(&ids.collect::<Vec<u32>>())?)
@@ -111,10 +110,10 @@ impl Baseline {
             Baseline::Usual(UsualBaseline::Pad) => filled(special.padding)?,
             Baseline::Usual(UsualBaseline::Mask) => filled(special.mask)?,
             Baseline::Usual(UsualBaseline::Zero) => {
-                let kept: Vec<f32> =
-                    text.tokens.iter().map(|token| f32::from(u8::from(token.special))).collect();
-                let own = &subject.batch().word_embeddings;
-                own.broadcast_mul(&Tensor::from_vec(kept, (text.tokens.len(), 1), own.device())?)?
+                let mut own = subject.batch().word_embeddings.clone();
+                let rows = own.chunks_exact_mut(encoder.config().hidden_size);
+                rows.zip(&text.tokens).filter(|(_, token)| !token.special).for_each(|(row, _)| row.fill(0.0));
+                own
             }
             Baseline::Text(baseline) => {
                 let encoded = baseline.encode(subject.model(), text).map_err(|detail| {

@@ -1,6 +1,5 @@
 //! Input × gradient: the first-order effect of taking each token's word embedding away.
 
-use candle_core::{D, DType};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -39,15 +38,19 @@ impl AttributionMethod for InputXGradient {
         classes: &[usize],
         _seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {
-        let embeddings = subject.batch().word_embeddings.to_dtype(DType::F64)?;
+        let embeddings = &subject.batch().word_embeddings;
         classes
             .iter()
             .map(|class| {
-                let gradient = subject.gradient(options.output, *class)?.to_dtype(DType::F64)?;
+                let gradient = subject.gradient(options.output, *class)?;
+                let rows = gradient.iter().zip(embeddings.chunks_exact(gradient.width));
+                let along = |(slopes, embedding): (&[f32], &[f32])| {
+                    slopes.iter().zip(embedding).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                };
                 Ok(Attribution {
                     class: Some(*class),
                     output: Some(options.output),
-                    scores: (gradient * &embeddings)?.sum(D::Minus1)?.to_vec1()?,
+                    scores: rows.map(along).collect(),
                     convergence: None,
                 })
             })

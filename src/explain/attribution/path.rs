@@ -1,19 +1,29 @@
 //! The straight line of word embeddings from a baseline to a text, and the output's slope along it.
 
-use candle_core::{D, DType, Tensor};
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use crate::explain::method::ExplainError;
 use crate::explain::{Output, Subject};
-use crate::model::{Batch, Cotangent, Encoder, Keep, Wanted};
+use crate::model::{Batch, Cotangent, Gradients, Keep, Problem, Trace, Wanted};
 
 /// x′ + α (x − x′) in the space of word embeddings.
 pub struct Path<'a> {
     subject: &'a Subject<'a>,
     output: Output,
-    baseline: Tensor,
-    /// x − x′ in double precision: `[tokens, hidden]`.
-    difference: Tensor,
+    /// x′: `[tokens, hidden]`.
+    baseline: Vec<f32>,
+    /// Rooms of chunks that are done, for those that come.
+    rooms: Mutex<Vec<Room>>,
+}
+
+/// What a chunk of nodes works in.
+struct Room {
+    batch: Batch,
+    trace: Trace,
+    cotangent: Cotangent,
+    gradients: Gradients,
 }
 
 /// The network at one point of a path, for one class.
@@ -34,10 +44,11 @@ impl<'a> Path<'a> {
     ///
     /// # Errors
     /// A baseline of another shape.
-    pub fn new(subject: &'a Subject<'a>, output: Output, baseline: Tensor) -> Result<Self, ExplainError> {
-        let end = subject.batch().word_embeddings.to_dtype(DType::F64)?;
-        let difference = (end - baseline.to_dtype(DType::F64)?)?;
-        Ok(Path { subject, output, baseline, difference })
+    pub fn new(subject: &'a Subject<'a>, output: Output, baseline: Vec<f32>) -> Result<Self, ExplainError> {
+        if baseline.len() != subject.batch().word_embeddings.len() {
+            return Err(candle_core::Error::Msg("the baseline has another shape than the text".into()).into());
+        }
+        Ok(Path { subject, output, baseline, rooms: Mutex::default() })
     }
 
     /// The network at each position α, for each class: one forward pass for all classes of a point,
@@ -68,9 +79,12 @@ impl<'a> Path<'a> {
     /// # Errors
     /// As [`Self::evaluate`].
     pub fn baseline_outputs(&self, classes: &[usize]) -> Result<Vec<f64>, ExplainError> {
-        let trace = self.subject.model().encoder().forward(&self.batch(&[0.0])?, Keep::Outputs)?;
-        let logits = finite_logits(&trace.logits)?;
-        Ok(classes.iter().map(|class| self.output.value(self.problem(), &logits[0], *class)).collect())
+        let mut room = self.room();
+        self.fill(&mut room.batch, &[0.0]);
+        let encoder = self.subject.model().encoder();
+        encoder.forward_into(&room.batch, Keep::Outputs, &mut room.trace)?;
+        let logits = finite(room.trace.logits(0))?;
+        Ok(classes.iter().map(|class| self.output.value(self.problem(), logits, *class)).collect())
     }
 
     fn evaluate_chunk(
@@ -79,58 +93,81 @@ impl<'a> Path<'a> {
         classes: &[usize],
     ) -> Result<Vec<Vec<PathPoint>>, ExplainError> {
         self.subject.cancellation().check()?;
+        let mut room = self.room();
+        let Room { batch, trace, cotangent, gradients } = &mut room;
         let encoder = self.subject.model().encoder();
-        let trace = encoder.forward(&self.batch(positions)?, Keep::Gradients)?;
-        let logits = finite_logits(&trace.logits)?;
+        self.fill(batch, positions);
+        encoder.forward_into(batch, Keep::OutputGradients, trace)?;
+        finite(trace.all_logits())?;
         let mut points: Vec<Vec<PathPoint>> = vec![Vec::with_capacity(classes.len()); positions.len()];
         for class in classes {
-            let derivatives: Vec<f32> =
-                logits.iter().flat_map(|row| self.output.derivative(self.problem(), row, *class)).collect();
-            let derivatives = Tensor::from_vec(derivatives, trace.logits.dims(), trace.logits.device())?;
-            let cotangent = Cotangent { logits: Some(derivatives), ..Cotangent::default() };
-            let gradients = encoder.backward(&trace, &cotangent, &Wanted::word_embeddings())?;
-            let Some(gradient) = gradients.word_embeddings else { continue };
-            for ((point, rows), row) in points.iter_mut().zip(&trace.rows).zip(&logits) {
-                let gradient = gradient.narrow(0, rows.start, rows.len())?.to_dtype(DType::F64)?;
-                let slopes = (gradient * &self.difference)?.sum(D::Minus1)?.to_vec1()?;
-                point.push(PathPoint { output: self.output.value(self.problem(), row, *class), slopes });
+            let derivatives = cotangent.logits.get_or_insert_default();
+            derivatives.clear();
+            for node in 0..positions.len() {
+                let logits = trace.logits(node);
+                derivatives.extend(self.output.derivative(self.problem(), logits, *class));
+            }
+            encoder.backward_into(trace, cotangent, &Wanted::word_embeddings(), gradients)?;
+            for (node, (point, rows)) in points.iter_mut().zip(trace.rows()).enumerate() {
+                let width = gradients.word_embeddings.width;
+                let gradient = &gradients.word_embeddings.values[rows.start * width..rows.end * width];
+                let output = self.output.value(self.problem(), trace.logits(node), *class);
+                point.push(PathPoint { output, slopes: self.slopes(gradient, width) });
             }
         }
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
         Ok(points)
     }
 
-    fn problem(&self) -> crate::model::Problem {
+    /// ⟨x_t − x′_t, gradient_t⟩ for each token t, in double precision.
+    fn slopes(&self, gradient: &[f32], width: usize) -> Vec<f64> {
+        let end = self.subject.batch().word_embeddings.chunks_exact(width);
+        let ends = end.zip(self.baseline.chunks_exact(width));
+        let along = |(slopes, (end, start)): (&[f32], (&[f32], &[f32]))| {
+            let ends = end.iter().zip(start);
+            let terms = slopes.iter().zip(ends);
+            terms.map(|(slope, (end, start))| f64::from(*slope) * (f64::from(*end) - f64::from(*start))).sum()
+        };
+        gradient.chunks_exact(width).zip(ends).map(along).collect()
+    }
+
+    fn problem(&self) -> Problem {
         self.subject.model().config().problem
     }
 
-    fn batch(&self, positions: &[f64]) -> Result<Batch, ExplainError> {
-        let own = self.subject.batch();
-        let points = positions
-            .iter()
-            .map(|position| {
-                Ok(Batch { word_embeddings: self.embeddings(*position)?, sequences: own.sequences.clone() })
-            })
-            .collect::<Result<Vec<_>, ExplainError>>()?;
-        Ok(Encoder::join(&points)?)
+    fn room(&self) -> Room {
+        let used = self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        used.unwrap_or_else(|| Room {
+            batch: Batch::default(),
+            trace: self.subject.model().encoder().trace(),
+            cotangent: Cotangent::default(),
+            gradients: Gradients::default(),
+        })
     }
 
-    /// The ends are taken as they are: baseline + (text − baseline) need not round to the text.
-    fn embeddings(&self, position: f64) -> candle_core::Result<Tensor> {
-        let end = &self.subject.batch().word_embeddings;
-        if position == 0.0 {
-            Ok(self.baseline.clone())
-        } else if position == 1.0 {
-            Ok(end.clone())
-        } else {
-            &self.baseline + ((end - &self.baseline)? * position)?
+    /// The batch of the points at these positions. The ends are taken as they are: baseline + (text −
+    /// baseline) need not round to the text.
+    fn fill(&self, batch: &mut Batch, positions: &[f64]) {
+        let own = self.subject.batch();
+        batch.sequences.resize(positions.len(), own.sequences[0].clone());
+        batch.word_embeddings.clear();
+        for position in positions {
+            let alpha = *position as f32;
+            match alpha {
+                0.0 => batch.word_embeddings.extend_from_slice(&self.baseline),
+                1.0 => batch.word_embeddings.extend_from_slice(&own.word_embeddings),
+                _ => {
+                    let ends = own.word_embeddings.iter().zip(&self.baseline);
+                    batch.word_embeddings.extend(ends.map(|(end, start)| start + (end - start) * alpha));
+                }
+            }
         }
     }
 }
 
-fn finite_logits(logits: &Tensor) -> Result<Vec<Vec<f32>>, ExplainError> {
-    let rows = logits.to_vec2::<f32>()?;
-    match rows.iter().flatten().all(|logit| logit.is_finite()) {
-        true => Ok(rows),
+fn finite(logits: &[f32]) -> Result<&[f32], ExplainError> {
+    match logits.iter().all(|logit| logit.is_finite()) {
+        true => Ok(logits),
         false => Err(ExplainError::NotFinite),
     }
 }

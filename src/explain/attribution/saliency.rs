@@ -1,6 +1,5 @@
 //! Saliency: the size of the gradient at each token's word embedding.
 
-use candle_core::D;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,6 +35,16 @@ enum Norm {
     L2,
 }
 
+impl Norm {
+    fn of(self, values: &[f32]) -> f64 {
+        let values = values.iter().map(|value| f64::from(*value));
+        match self {
+            Norm::L1 => values.map(f64::abs).sum(),
+            Norm::L2 => values.map(|value| value * value).sum::<f64>().sqrt(),
+        }
+    }
+}
+
 impl AttributionMethod for Saliency {
     const ID: &'static str = "saliency";
     const VERSION: u32 = 1;
@@ -57,15 +66,11 @@ impl AttributionMethod for Saliency {
         classes
             .iter()
             .map(|class| {
-                let gradient = subject.gradient(options.output, *class)?.to_dtype(candle_core::DType::F64)?;
-                let norms = match options.norm {
-                    Norm::L1 => gradient.abs()?.sum(D::Minus1)?,
-                    Norm::L2 => gradient.sqr()?.sum(D::Minus1)?.sqrt()?,
-                };
+                let gradient = subject.gradient(options.output, *class)?;
                 Ok(Attribution {
                     class: Some(*class),
                     output: Some(options.output),
-                    scores: norms.to_vec1()?,
+                    scores: gradient.iter().map(|row| options.norm.of(row)).collect(),
                     convergence: None,
                 })
             })

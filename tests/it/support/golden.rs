@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use explaind::model::{EncodedText, Model, Text};
+use explaind::kernels::simd::InstructionSet;
+use explaind::model::kernel_ops::KernelOps;
+use explaind::model::{EncodedText, Model, Operators, Text};
 use serde_json::Value;
 
 /// All cases of one model.
@@ -49,7 +51,8 @@ pub fn load(name: &str) -> Model {
 }
 
 impl Golden {
-    /// Every model that has golden values: eight tiny ones and the bundled one.
+    /// Every model that has golden values, eight tiny ones and the bundled one, on our kernels and on
+    /// candle; the tiny ones also on the kernels' slower instructions.
     pub fn all() -> Vec<Golden> {
         let names = [
             "three-labels",
@@ -61,10 +64,20 @@ impl Golden {
             "one-type-id",
             "chinese",
         ];
-        names.into_iter().chain([BUNDLED]).map(Golden::of).collect()
+        let kernels = |set| Operators::Kernels(KernelOps::on(set));
+        let sets = InstructionSet::available();
+        let fast = [kernels(sets[0]), Operators::Candle(Device::Cpu)];
+        let all = names.into_iter().chain([BUNDLED]);
+        let on_fast = all.flat_map(|name| fast.iter().map(move |operators| (name, operators.clone())));
+        let slow = names.into_iter().flat_map(|name| sets[1..].iter().map(move |set| (name, kernels(*set))));
+        on_fast.chain(slow).map(|(name, operators)| Golden::on(name, &operators)).collect()
     }
 
     pub fn of(name: &str) -> Golden {
+        Golden::on(name, &Operators::Kernels(KernelOps::best()))
+    }
+
+    fn on(name: &str, operators: &Operators) -> Golden {
         let directory = fixtures().join("golden");
         let described: Value =
             serde_json::from_slice(&std::fs::read(directory.join(format!("{name}.json"))).unwrap()).unwrap();
@@ -77,7 +90,8 @@ impl Golden {
             .iter()
             .map(|case| Case::new(name, case, &tensors))
             .collect();
-        Golden { model: load(name), cases }
+        let model = Model::load_on(name, &model_directory(name), operators);
+        Golden { model: model.unwrap_or_else(|error| panic!("{error}")), cases }
     }
 }
 
@@ -124,9 +138,12 @@ impl Case {
         self.get(name).unwrap_or_else(|| panic!("{} {} has no golden `{name}`", self.model, self.id))
     }
 
+    pub fn singles(&self, name: &str) -> Vec<f32> {
+        self.tensor(name).flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    }
+
     pub fn values(&self, name: &str) -> Vec<f64> {
-        let values = self.tensor(name).flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        values.into_iter().map(f64::from).collect()
+        self.singles(name).into_iter().map(f64::from).collect()
     }
 
     /// Checks what this case has a golden value for.
@@ -137,11 +154,8 @@ impl Case {
     }
 }
 
-pub fn assert_tensor(case: &Case, name: &str, ours: &Tensor, tolerance: f64) {
-    let golden = case.tensor(name);
-    assert_eq!(ours.dims(), golden.dims(), "{} {}.{name}: shape", case.model, case.id);
-    let ours: Vec<f64> =
-        ours.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect();
+pub fn assert_values(case: &Case, name: &str, ours: &[f32], tolerance: f64) {
+    let ours: Vec<f64> = ours.iter().copied().map(f64::from).collect();
     assert_close(&format!("{} {}.{name}", case.model, case.id), &ours, &case.values(name), tolerance);
 }
 
