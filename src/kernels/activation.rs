@@ -95,7 +95,7 @@ fn gelu<S: Simd>(simd: S, x: S::V) -> (S::V, S::V) {
 #[inline(always)]
 fn gelu_tanh<S: Simd>(simd: S, x: S::V) -> (S::V, S::V) {
     // ½x(1 + tanh u) = x·σ(2u) with u = √(2/π)(x + 0.044715 x³).
-    const TWICE_ROOT: f32 = 1.595_769_1;
+    const TWICE_ROOT: f32 = 1.595_769;
     let square = simd.mul(x, x);
     let inner = simd.mul_add(square, simd.splat(0.044_715), simd.splat(1.0));
     let sigmoid = sigmoid(simd, simd.mul(simd.mul(x, inner), simd.splat(TWICE_ROOT)));

@@ -51,6 +51,12 @@ impl Shape {
         self.heads * self.queries * self.row()
     }
 
+    /// Queries that are worked on at a time: as many as keep their scores in the second-level cache.
+    fn block(&self) -> usize {
+        const SCORES: usize = 32 << 10;
+        (SCORES / self.row()).max(8).min(self.queries)
+    }
+
     fn hidden(&self) -> usize {
         self.heads * self.head_size
     }
@@ -70,8 +76,7 @@ impl Shape {
 }
 
 /// context `[queries, hidden]` and probabilities `[heads, queries, row]` of a sequence. Keys whose entry of
-/// `hidden_keys` is true get probability 0; at least one must be false. Without room for all
-/// probabilities, that for one head is enough, and what is left there is of the last.
+/// `hidden_keys` is true get probability 0; at least one must be false.
 ///
 /// # Panics
 /// Slices of lengths that do not fit: a fault of the caller.
@@ -88,15 +93,10 @@ pub fn attention(
     assert!(context.len() == shape.queries * hidden);
     assert!(hidden_keys.is_none_or(|hide| hide.len() == shape.keys));
     let per_head = shape.queries * shape.row();
-    let mut scratch;
-    let (kept, step) = match probabilities {
-        Some(kept) => (kept, per_head),
-        None => {
-            scratch = Buffer::take(per_head);
-            (&mut *scratch, 0)
-        }
-    };
-    assert!(kept.len() >= per_head + step * (shape.heads - 1));
+    let block = shape.block();
+    let mut scratch = Buffer::take(if probabilities.is_some() { 0 } else { block * shape.row() });
+    let mut kept = probabilities;
+    assert!(kept.as_ref().is_none_or(|kept| kept.len() == shape.probabilities()));
     let mut key_panels = Buffer::take(shape.row() * shape.head_size);
     let mut value_panels = Buffer::take(shape.head_panels(shape.keys));
     for head in 0..shape.heads {
@@ -104,16 +104,22 @@ pub fn attention(
         let keys = &inputs.keys_and_values[column..];
         let values = &inputs.keys_and_values[hidden + column..];
         pack_rows(keys, 2 * hidden, shape.keys, shape.head_size, shape.scale(), &mut key_panels);
-        let queries = Left::rows(&inputs.queries[column..], shape.queries, hidden);
-        let scores = &mut kept[head * step..][..per_head];
-        let right = Right { panels: &key_panels, depth: shape.head_size, columns: shape.keys };
-        product(set, queries, right, Out { values: scores, stride: shape.row() }, Finish::Plain);
-        set.run(Softmax { shape, hidden_keys, scores });
-
         pack_columns(values, 2 * hidden, shape.keys, shape.head_size, &mut value_panels);
-        let right = Right { panels: &value_panels, depth: shape.keys, columns: shape.head_size };
-        let left = Left::rows(scores, shape.queries, shape.row());
-        product(set, left, right, Out { values: &mut context[column..], stride: hidden }, Finish::Plain);
+        for first in (0..shape.queries).step_by(block) {
+            let rows = block.min(shape.queries - first);
+            let scores = match &mut kept {
+                Some(kept) => &mut kept[head * per_head + first * shape.row()..][..rows * shape.row()],
+                None => &mut scratch[..rows * shape.row()],
+            };
+            let queries = Left::rows(&inputs.queries[first * hidden + column..], rows, hidden);
+            let right = Right { panels: &key_panels, depth: shape.head_size, columns: shape.keys };
+            product(set, queries, right, Out::new(scores, shape.row()), Finish::Plain);
+            set.run(Softmax { shape, hidden_keys, scores });
+            let right = Right { panels: &value_panels, depth: shape.keys, columns: shape.head_size };
+            let left = Left::rows(scores, rows, shape.row());
+            let out = Out::new(&mut context[first * hidden + column..], hidden);
+            product(set, left, right, out, Finish::Plain);
+        }
     }
 }
 
@@ -139,45 +145,52 @@ pub fn attention_vjp(
     assert!(to_probabilities.as_ref().is_none_or(|room| room.len() == probabilities.len()));
     let per_head = shape.queries * shape.row();
     let row = shape.row();
-    let mut scores = Buffer::take(per_head);
-    let mut panels =
-        Buffer::take((row * shape.head_size).max(shape.head_panels(shape.keys.max(shape.queries))));
+    let block = shape.block();
+    let mut scores = Buffer::take(block * row);
+    let mut value_panels = Buffer::take(row * shape.head_size);
+    let mut key_panels = Buffer::take(shape.head_panels(shape.keys));
+    let mut block_panels = Buffer::take(shape.head_panels(block));
     for head in 0..shape.heads {
         let column = head * shape.head_size;
         let keys = &inputs.keys_and_values[column..];
         let values = &inputs.keys_and_values[hidden + column..];
-        let queries = &inputs.queries[column..];
-        let to_context = &gradient[column..];
-        let probabilities = &probabilities[head * per_head..][..per_head];
-        let head_product = |left: Left<'_>, panels: &[f32], depth: usize, columns: usize, out: Out<'_>| {
-            product(set, left, Right { panels, depth, columns }, out, Finish::Plain);
-        };
+        pack_rows(values, 2 * hidden, shape.keys, shape.head_size, 1.0, &mut value_panels);
+        pack_columns(keys, 2 * hidden, shape.keys, shape.head_size, &mut key_panels);
+        for first in (0..shape.queries).step_by(block) {
+            let rows = block.min(shape.queries - first);
+            let scores = &mut scores[..rows * row];
+            let here = head * per_head + first * row;
+            let probabilities = &probabilities[here..][..rows * row];
+            let queries = &inputs.queries[first * hidden + column..];
+            let to_context = &gradient[first * hidden + column..];
+            // The sums of keys and values go on from block to block, in the order of the queries.
+            let goes_on = first > 0;
+            let head_product =
+                |left: Left<'_>, panels: &[f32], depth: usize, columns: usize, out: Out<'_>| {
+                    product(set, left, Right { panels, depth, columns }, out, Finish::Plain);
+                };
 
-        pack_rows(values, 2 * hidden, shape.keys, shape.head_size, 1.0, &mut panels);
-        let left = Left::rows(to_context, shape.queries, hidden);
-        let scores_out = Out { values: &mut scores, stride: row };
-        head_product(left, &panels, shape.head_size, shape.keys, scores_out);
-        set.run(SoftmaxVjp {
-            shape,
-            probabilities,
-            gradient: &mut scores,
-            to_probabilities: to_probabilities.as_mut().map(|room| &mut room[head * per_head..][..per_head]),
-        });
+            let left = Left::rows(to_context, rows, hidden);
+            head_product(left, &value_panels, shape.head_size, shape.keys, Out::new(scores, row));
+            let room = to_probabilities.as_mut().map(|room| &mut room[here..][..rows * row]);
+            set.run(SoftmaxVjp { shape, probabilities, gradient: scores, to_probabilities: room });
 
-        pack_columns(keys, 2 * hidden, shape.keys, shape.head_size, &mut panels);
-        let to_queries = Out { values: &mut out.queries[column..], stride: hidden };
-        let left = Left::rows(&scores, shape.queries, row);
-        head_product(left, &panels, shape.keys, shape.head_size, to_queries);
+            let to_queries = Out::new(&mut out.queries[first * hidden + column..], hidden);
+            let left = Left::rows(scores, rows, row);
+            head_product(left, &key_panels, shape.keys, shape.head_size, to_queries);
 
-        pack_columns(queries, hidden, shape.queries, shape.head_size, &mut panels);
-        let to_keys = Out { values: &mut out.keys_and_values[column..], stride: 2 * hidden };
-        let left = Left::columns(&scores, shape.keys, row);
-        head_product(left, &panels, shape.queries, shape.head_size, to_keys);
+            pack_columns(queries, hidden, rows, shape.head_size, &mut block_panels);
+            let values = &mut out.keys_and_values[column..];
+            let to_keys = Out { values, stride: 2 * hidden, goes_on };
+            let left = Left::columns(scores, shape.keys, row);
+            head_product(left, &block_panels, rows, shape.head_size, to_keys);
 
-        pack_columns(to_context, hidden, shape.queries, shape.head_size, &mut panels);
-        let to_values = Out { values: &mut out.keys_and_values[hidden + column..], stride: 2 * hidden };
-        let left = Left::columns(probabilities, shape.keys, row);
-        head_product(left, &panels, shape.queries, shape.head_size, to_values);
+            pack_columns(to_context, hidden, rows, shape.head_size, &mut block_panels);
+            let values = &mut out.keys_and_values[hidden + column..];
+            let to_values = Out { values, stride: 2 * hidden, goes_on };
+            let left = Left::columns(probabilities, shape.keys, row);
+            head_product(left, &block_panels, rows, shape.head_size, to_values);
+        }
     }
 }
 

@@ -61,6 +61,15 @@ pub struct Out<'a> {
     pub values: &'a mut [f32],
     /// From one row to the next.
     pub stride: usize,
+    /// Whether the product is added to what is there: the sums go on from it.
+    pub goes_on: bool,
+}
+
+impl<'a> Out<'a> {
+    /// In place of what is there.
+    pub fn new(values: &'a mut [f32], stride: usize) -> Self {
+        Out { values, stride, goes_on: false }
+    }
 }
 
 /// What happens to each sum on its way out.
@@ -193,7 +202,7 @@ impl Product<'_> {
             return;
         }
         let mut sums = [[simd.zero(); VECTORS]; ROWS];
-        if tile.terms.start > 0 {
+        if tile.terms.start > 0 || self.out.goes_on {
             for (row, sums) in sums.iter_mut().enumerate() {
                 for (vector, sum) in sums.iter_mut().enumerate() {
                     *sum = self.lanes(simd, &*self.out.values, &tile, row, vector);

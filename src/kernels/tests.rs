@@ -76,7 +76,7 @@ proptest! {
             let (bias, other) = (bias.clone().leak() as &[f32], other.clone().leak() as &[f32]);
             on_every_set(|set| {
                 let mut out = vec![f32::NAN; rows * columns];
-                let room = Out { values: &mut out, stride: columns };
+                let room = Out::new(&mut out, columns);
                 product(set, Left::rows(&left, rows, depth), (&by_rows).into(), room, finish(bias, other));
                 out
             })
@@ -96,7 +96,7 @@ proptest! {
         );
         let lying = on_every_set(|set| {
             let mut out = vec![f32::NAN; rows * columns];
-            let room = Out { values: &mut out, stride: columns };
+            let room = Out::new(&mut out, columns);
             product(set, Left::columns(&side, rows, rows), (&by_columns).into(), room, Finish::Plain);
             out
         });
@@ -111,7 +111,7 @@ proptest! {
         let packed = Packed::of_rows(&weight, columns, depth);
         let of = |left: &[f32]| {
             let mut out = vec![0.0; left.len() / depth * columns];
-            let room = Out { values: &mut out, stride: columns };
+            let room = Out::new(&mut out, columns);
             let left = Left::rows(left, left.len() / depth, depth);
             product(InstructionSet::best(), left, (&packed).into(), room, Finish::Plain);
             out
@@ -163,9 +163,11 @@ proptest! {
 
     #[test]
     fn attention_and_its_way_back_are_their_formulas(
-        heads in 1usize..4, head_size in 1usize..20, queries in 1usize..20, keys in 1usize..40,
+        heads in 1usize..4, head_size in 1usize..20, queries in 1usize..20, keys in 1usize..40, long in any::<bool>(),
         hide in any::<bool>(), seed in any::<u64>(),
     ) {
+        // Beyond one block of queries.
+        let queries = if long { 830 + queries } else { queries };
         let shape = Shape { heads, head_size, queries, keys };
         let hidden = heads * head_size;
         let q = numbers(queries * hidden, seed);

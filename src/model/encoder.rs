@@ -27,8 +27,8 @@ pub enum Operators {
 pub struct Encoder(AnyNetwork);
 
 enum AnyNetwork {
-    Kernels(Network<KernelOps>),
-    Candle(Network<CandleOps>),
+    Kernels(Box<Network<KernelOps>>),
+    Candle(Box<Network<CandleOps>>),
 }
 
 /// Calls the same on either kind of network.
@@ -52,9 +52,10 @@ impl Encoder {
         operators: &Operators,
     ) -> std::result::Result<Self, LoadError> {
         Ok(Encoder(match operators {
-            Operators::Kernels(ops) => AnyNetwork::Kernels(Network::load(config, weights, *ops)?),
+            Operators::Kernels(ops) => AnyNetwork::Kernels(Box::new(Network::load(config, weights, *ops)?)),
             Operators::Candle(device) => {
-                AnyNetwork::Candle(Network::load(config, weights, CandleOps::on(device.clone()))?)
+                let ops = CandleOps::on(device.clone());
+                AnyNetwork::Candle(Box::new(Network::load(config, weights, ops)?))
             }
         }))
     }

@@ -291,7 +291,7 @@ impl KernelOps {
         let mut out = Rows::new(rows, weights.columns());
         let left = Left::rows(&input.values, rows, input.width);
         let stride = out.width;
-        product(self.set, left, weights.into(), Out { values: &mut out.values, stride }, finish);
+        product(self.set, left, weights.into(), Out::new(&mut out.values, stride), finish);
         out
     }
 }

@@ -14,6 +14,8 @@ pub mod kernel_ops;
 pub mod load_error;
 mod network;
 pub mod ops;
+#[cfg(test)]
+mod ops_tests;
 pub mod prediction;
 pub mod text;
 pub mod tokenizer;
