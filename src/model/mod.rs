@@ -16,6 +16,7 @@ mod network;
 pub mod ops;
 #[cfg(test)]
 mod ops_tests;
+pub mod placement;
 pub mod prediction;
 pub mod text;
 pub mod tokenizer;
@@ -31,6 +32,7 @@ pub use config::{Activation, ModelConfig, Problem};
 pub use encoder::{Batch, Encoder, Operators, Sequence};
 pub use interventions::{HiddenEdit, Intervention, Interventions};
 pub use load_error::LoadError;
+pub use placement::Placement;
 pub use prediction::{Decision, Prediction};
 pub use text::{EncodeError, EncodedText, Text};
 pub use tokenizer::{SpecialTokens, TextTokenizer};
