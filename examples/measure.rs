@@ -1,0 +1,164 @@
+//! Runs work that it is told on standard input, one JSON object a line, and answers each with one JSON
+//! line: how long every repetition took, and what came out. `tools/compare_captum.py` drives it.
+//!
+//! ```text
+//! measure --model models/movie-reviews --threads 2
+//! {"work": "forward", "texts": ["A gripping film."], "repetitions": 3}
+//! ```
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use explaind::engine::plan::ExplainRequest;
+use explaind::engine::{ExplainPlan, OwnedText, Pool, Question, answer_alone};
+use explaind::explain::granularity::Granularity;
+use explaind::explain::registry;
+use explaind::model::{Batch, Encoder, Keep, Model, Text};
+use rayon::prelude::*;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+// What src/main.rs has; without it, allocation is another program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Deserialize)]
+struct Order {
+    #[serde(flatten)]
+    work: Work,
+    #[serde(default = "once")]
+    repetitions: usize,
+}
+
+/// Forward passes are timed from token ids to logits, explanations from the text to the JSON.
+#[derive(Deserialize)]
+#[serde(tag = "work", rename_all = "snake_case")]
+enum Work {
+    /// The logits of a batch.
+    Forward { texts: Vec<String> },
+    /// The same, with every attention map kept.
+    Attention { texts: Vec<String> },
+    /// An answer of `/v1/explain`, computed without a cache.
+    Explain {
+        text: String,
+        methods: Vec<String>,
+        #[serde(default)]
+        options: Map<String, Value>,
+    },
+    /// What can be asked.
+    Methods,
+}
+
+fn once() -> usize {
+    1
+}
+
+struct Runner {
+    model: Arc<Model>,
+    pool: Pool,
+    runtime: tokio::runtime::Runtime,
+    threads: usize,
+}
+
+fn main() -> Result<(), Fault> {
+    let runner = Runner::from_arguments()?;
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{}", json!({"ready": true, "version": env!("CARGO_PKG_VERSION")}))?;
+    output.flush()?;
+    for line in std::io::stdin().lock().lines() {
+        let answer = runner.answer(&line?).unwrap_or_else(|fault| json!({"error": fault.to_string()}));
+        writeln!(output, "{answer}")?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
+impl Runner {
+    fn from_arguments() -> Result<Self, Fault> {
+        const USAGE: &str = "usage: measure --model DIRECTORY --threads N";
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let value = |flag: &str| {
+            let place = arguments.iter().position(|argument| argument == flag).ok_or(USAGE)?;
+            arguments.get(place + 1).ok_or(USAGE)
+        };
+        let threads = value("--threads")?.parse()?;
+        Ok(Runner {
+            model: Arc::new(Model::load("measured", Path::new(value("--model")?))?),
+            pool: Pool::new(threads, Arc::default())?,
+            runtime: tokio::runtime::Builder::new_current_thread().build()?,
+            threads,
+        })
+    }
+
+    fn answer(&self, line: &str) -> Result<Value, Fault> {
+        let Order { work, repetitions } = serde_json::from_str(line)?;
+        match work {
+            Work::Forward { texts } => self.forward(&texts, Keep::Outputs, repetitions),
+            Work::Attention { texts } => self.forward(&texts, Keep::Trace, repetitions),
+            Work::Explain { text, methods, options } => self.explain(&text, &methods, &options, repetitions),
+            Work::Methods => {
+                let ids: Vec<&str> = registry::METHODS.iter().map(|method| method.id()).collect();
+                Ok(json!({ "methods": ids }))
+            }
+        }
+    }
+
+    fn forward(&self, texts: &[String], keep: Keep, repetitions: usize) -> Result<Value, Fault> {
+        let encoder = self.model.encoder();
+        let batches = texts
+            .iter()
+            .map(|text| {
+                let encoded = self.model.encode(Text { first: text, second: None }, false)?;
+                Ok(encoder.batch(&encoded.ids, &encoded.type_ids)?)
+            })
+            .collect::<Result<Vec<Batch>, Fault>>()?;
+        let share = batches.len().div_ceil(self.threads);
+        let (mut milliseconds, mut logits) = (Vec::new(), Vec::new());
+        for _ in 0..repetitions {
+            let batches = batches.clone();
+            let model = self.model.clone();
+            let started = Instant::now();
+            let work = self.pool.run(move |_, _| {
+                let run = |share: &[Batch]| -> candle_core::Result<_> {
+                    let trace = model.encoder().forward(&Encoder::join(share)?, keep)?;
+                    Ok((trace.logits.to_vec2::<f32>()?, trace))
+                };
+                Ok(batches.par_chunks(share).map(run).collect::<candle_core::Result<Vec<_>>>())
+            });
+            let shares = self.runtime.block_on(work)??;
+            milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
+            logits = shares.into_iter().flat_map(|(logits, _)| logits).collect();
+        }
+        Ok(json!({"milliseconds": milliseconds, "logits": logits}))
+    }
+
+    fn explain(
+        &self,
+        text: &str,
+        methods: &[String],
+        options: &Map<String, Value>,
+        repetitions: usize,
+    ) -> Result<Value, Fault> {
+        let (mut milliseconds, mut answer) = (Vec::new(), Vec::new());
+        for _ in 0..repetitions {
+            let started = Instant::now();
+            let request = ExplainRequest {
+                methods: Some(methods.to_vec()),
+                options: options.clone(),
+                granularity: Granularity::Token,
+                ..ExplainRequest::default()
+            };
+            let plan = ExplainPlan::new(self.model.clone(), request).map_err(|invalid| invalid.detail)?;
+            let question = Question::Explain(plan);
+            let text = OwnedText { text: text.to_owned(), text_pair: None };
+            let work = self.pool.run(move |cancellation, _| answer_alone(&question, &text, cancellation));
+            answer = self.runtime.block_on(work)?;
+            milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(json!({"milliseconds": milliseconds, "answer": serde_json::from_slice::<Value>(&answer)?}))
+    }
+}
