@@ -38,7 +38,7 @@ def create() -> FastAPI:
     classifier.use(os.environ[ATTENTION])
     variant = Variant(os.environ[ATTENTION], int(os.environ[BATCH]))
     classifier.integrated_gradients("a first text to warm up with", DEFAULT_STEPS, variant)
-    labels = classifier.model.config.id2label
+    labels: Any = classifier.model.config.id2label
     busy = threading.Lock()
     application = FastAPI()
 

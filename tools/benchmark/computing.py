@@ -11,14 +11,19 @@ from .models import MeasuredModel
 from .results import OWN
 from .workers import WorkerError, measure_worker
 
+AGREED = 1e-4
+
 Report = Callable[[str], None]
+Keep = Callable[[dict[str, Any]], None]
+"""Writes down what there is so far."""
 Case = dict[str, Any]
 
 
-def compute(tools: Tools, extent: Extent, report: Report) -> dict[str, Any]:
+def compute(tools: Tools, extent: Extent, report: Report, keep: Keep) -> dict[str, Any]:
     """Every work by tokens and threads, of both models."""
     measured = [(models.bundled(), extent.tokens), (models.base(tools.cache), extent.base_tokens)]
     cases: list[Case] = []
+    section = {"cases": cases, "peak": peak(tools)}
     for model, lengths in measured:
         for threads in extent.threads:
             report(f"{model.name}, threads: {threads}")
@@ -26,7 +31,8 @@ def compute(tools: Tools, extent: Extent, report: Report) -> dict[str, Any]:
                 for case in works(contest, model, lengths):
                     report(outcome(case))
                     cases.append(case)
-    return {"cases": cases, "peak": peak(tools)}
+            keep(section)
+    return section
 
 
 def works(contest: Contest, model: MeasuredModel, lengths: tuple[int, ...]) -> Iterator[Case]:
@@ -92,5 +98,6 @@ def outcome(case: Case) -> str:
     ratios = ", ".join(f"{name} ×{value['ratio']:.2f}" for name, value in case["ratios"].items())
     work, texts_at_once = case.get("work", "integrated_gradients"), case.get("batch", 1)
     what = f"{work}, {case['tokens']} tokens × {texts_at_once}"
-    worst = max(case["differences"].values(), default=0.0)
-    return f"  {what}: {own:.2f} ms; {ratios}; worst difference {worst:.1e}"
+    worst = max((found["absolute"] for found in case["differences"].values()), default=0.0)
+    agreed = "worst difference" if worst <= AGREED else "THE RESULTS DISAGREE:"
+    return f"  {what}: {own:.2f} ms; {ratios}; {agreed} {worst:.1e}"

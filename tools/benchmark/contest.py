@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from .classifier import Variant
 from .extent import Extent
 from .models import MeasuredModel, onnx_graph
@@ -106,15 +108,15 @@ class Contest:
         variants = {}
         for name, torch in self.torches.items():
             variant = self.choose_variant(torch, text, tokens, steps)
-            variants[name] = asdict(variant)
+            variants[captum(name)] = asdict(variant)
             path = {"text": text, "steps": steps, "variant": asdict(variant)}
-            sides[name] = side(torch, "integrated_gradients", **path)
-            scores[name] = torch.ask("integrated_gradients", **path)["scores"]
+            sides[captum(name)] = side(torch, "integrated_gradients", **path)
+            scores[captum(name)] = torch.ask("integrated_gradients", **path)["scores"]
         return self.measured(sides, variants, scores)
 
     def tolerance(self, text: str, tokens: int) -> dict[str, Any]:
-        """Integrated Gradients with each side's defaults, and with the fewest nodes for which Captum
-        meets the tolerance, which nobody knows before."""
+        """Integrated Gradients with each side's defaults, and with the fewest nodes for which
+        Captum meets the tolerance, which nobody knows before."""
         order = {"text": text, "methods": ["integrated_gradients"]}
         sides = {OWN: self.own_side("explain", **order)}
         own = explanation(self.own.ask("explain", **order))["convergence"]
@@ -124,7 +126,7 @@ class Contest:
             search = {"text": text, "variant": asdict(variant), "most": self.extent.most_steps}
             fewest = torch.ask("smallest_steps", **search)["steps"]
             for steps in sorted({self.extent.steps, fewest or self.extent.steps}):
-                label = name if steps == self.extent.steps else f"{name}, fewest nodes"
+                label = captum(name) + ("" if steps == self.extent.steps else ", fewest nodes")
                 path = {"text": text, "steps": steps, "variant": asdict(variant)}
                 sides[label] = side(torch, "integrated_gradients", **path)
                 answer = torch.ask("integrated_gradients", **path)
@@ -140,7 +142,7 @@ class Contest:
         return quickest(candidates, self.extent.choice_seconds)
 
     def choose_variant(self, torch: Worker, text: str, tokens: int, steps: int) -> Variant:
-        """The attention and the batch size first, then the class of Captum."""
+        """First the attention and the batch size, then Captum's class."""
         batches = sorted({min(max(rows // tokens, 1), steps) for rows in ROWS_AT_ONCE})
         variants = [Variant(attention, batch) for attention in ATTENTIONS for batch in batches]
         best = self.quickest_variant(torch, text, steps, variants)
@@ -151,7 +153,7 @@ class Contest:
     def quickest_variant(
         self, torch: Worker, text: str, steps: int, variants: list[Variant]
     ) -> Variant:
-        """By milliseconds a node, over a few passes: whole explanations of long texts take too long."""
+        """By milliseconds a node, over a few passes: all nodes of long texts would take too long."""
 
         def candidate(variant: Variant) -> Side:
             nodes = min(steps, variant.batch * max(1, round(10 / variant.batch)))
@@ -185,6 +187,11 @@ class Contest:
         }
 
 
+def captum(name: str) -> str:
+    """What a PyTorch side is called where Captum does the work."""
+    return name.replace("torch", "captum")
+
+
 def side(worker: Worker, work: str, **order: Any) -> Side:
     run: Callable[[int], list[float]] = lambda repetitions: worker.milliseconds(  # noqa: E731
         work, repetitions, **order
@@ -204,9 +211,11 @@ def explanation(answer: Mapping[str, Any]) -> dict[str, Any]:
     return found | {"scores": scores}
 
 
-def worst_difference(ours: Any, theirs: Any) -> float:
-    """The largest, of lists of any depth."""
-    if isinstance(ours, list):
-        pairs = zip(ours, theirs, strict=True)
-        return max(worst_difference(mine, other) for mine, other in pairs)
-    return abs(ours - theirs)
+def worst_difference(ours: Any, theirs: Any) -> dict[str, float]:
+    """Of any two entries, as it is and as a share of the largest entry, which random weights leave
+    small."""
+    mine, others = np.array(ours), np.array(theirs)
+    if mine.shape != others.shape:
+        raise ValueError(f"results of shapes {mine.shape} and {others.shape}")
+    absolute = float(np.abs(mine - others).max())
+    return {"absolute": absolute, "relative": absolute / float(np.abs(others).max())}

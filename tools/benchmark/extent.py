@@ -38,7 +38,7 @@ FULL = Extent()
 QUICK = Extent(
     quick=True,
     threads=(1,),
-    tokens=(8, 32),
+    tokens=(8, 16),
     base_tokens=(8,),
     budget=Budget(seconds=1.0, least_rounds=2, most_rounds=3),
     choice_seconds=0.0,

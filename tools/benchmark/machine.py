@@ -59,7 +59,7 @@ def provenance(*, quick: bool) -> dict[str, Any]:
         "load_before": os.getloadavg()[0],
         "versions": {
             "python": platform.python_version(),
-            "rustc": first_line(["rustc", "--version"]),
+            "rustc": first_line(["rustc", "--version"]).removeprefix("rustc "),
         }
         | {package: version(package) for package in PACKAGES},
     }

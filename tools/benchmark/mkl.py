@@ -1,6 +1,6 @@
-"""MKL chooses its code by the maker of the CPU, and on others than Intel's it may choose slower code.
-A small library that is loaded first tells it otherwise; where that helps, the comparison is with
-both."""
+"""MKL chooses its code by the maker of the CPU, and on others than Intel's it may choose slower
+code. A small library that is loaded first tells it otherwise; where that helps, the comparison is
+with both."""
 
 import shutil
 import subprocess

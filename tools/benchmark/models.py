@@ -1,5 +1,5 @@
-"""The models that are measured: the bundled one, and random ones of other shapes, made once and kept
-in a cache directory."""
+"""The models that are measured: the bundled one, and random ones of other shapes, made once and
+kept in a cache directory."""
 
 import shutil
 import subprocess

@@ -15,7 +15,7 @@ from .series import Series, by_tokens, growth_series
 OWN_COLOUR = "#0b6e99"
 OTHER_COLOURS = ("#c2571a", "#7a7a7a", "#8a63a8", "#4d8a46")
 MARKERS = ("o", "s", "^", "D", "v")
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "axes.edgecolor": "#888888",
     "axes.grid": True,
     "axes.spines.right": False,

@@ -3,7 +3,10 @@
 import argparse
 import json
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from . import computing, loading, mkl, models
 from .contest import Tools
@@ -11,6 +14,8 @@ from .extent import FULL, QUICK
 from .machine import provenance
 from .results import read, write
 from .workers import TOOLS
+
+Results = dict[str, Any]
 
 
 def measure(arguments: argparse.Namespace) -> None:
@@ -26,18 +31,24 @@ def measure(arguments: argparse.Namespace) -> None:
     if needs_torch:
         report(f"MKL's other code: {found}")
     tools = Tools(example, arguments.cache, library)
-    sections = {
-        "compute": lambda: computing.compute(tools, extent, report),
-        "growth": lambda: computing.growth(tools, extent, report),
-        "http": lambda: loading.http(explaind, tools, extent, report),
-        "cached": lambda: loading.cached(explaind, extent, report),
+    sections: dict[str, Callable[[computing.Keep], Results]] = {
+        "compute": lambda keep: computing.compute(tools, extent, report, keep),
+        "growth": lambda _: computing.growth(tools, extent, report),
+        "http": lambda _: loading.http(explaind, tools, extent, report),
+        "cached": lambda _: loading.cached(explaind, extent, report),
     }
     for name, run in sections.items():
         if name in arguments.only:
             report(f"== {name}")
             origin = provenance(quick=arguments.quick) | {"mkl": found}
-            results[name] = {"provenance": origin} | run()
-            write(arguments.output, results)
+            keep = partial(put, arguments.output, results, name, origin)
+            keep(run(keep))
+
+
+def put(output: Path, results: Results, name: str, origin: Results, section: Results) -> None:
+    """Into the results, and onto the disk."""
+    results[name] = {"provenance": origin} | section
+    write(output, results)
 
 
 def programs(arguments: argparse.Namespace) -> tuple[Path, Path]:

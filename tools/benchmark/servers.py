@@ -19,6 +19,7 @@ from .classifier import Variant
 from .workers import TOOLS, openmp
 
 START_SECONDS = 180
+IDLE_SECONDS = 300
 IDLE_SHARE = 0.05
 """Of one core: what a server may use that does nothing."""
 
@@ -57,11 +58,13 @@ class Server:
     def wait_until_idle(self) -> None:
         """Until it no longer works on what its clients have given up."""
         window = 0.5
-        while True:
+        until = time.monotonic() + IDLE_SECONDS
+        while time.monotonic() < until:
             before = self.processor_seconds()
             time.sleep(window)
             if self.processor_seconds() - before < IDLE_SHARE * window:
                 return
+        raise ServerError(f"{self.name} still works {IDLE_SECONDS} s after its last client left")
 
     def processor_seconds(self) -> float:
         """Of all its processes so far."""
@@ -69,8 +72,8 @@ class Server:
         return sum(int(fields[11]) + int(fields[12]) for _, fields in self.processes()) / tick
 
     def memory(self) -> dict[str, int]:
-        """Bytes of its processes: `resident` as `ps` shows them, and `proportional`, where pages that
-        several processes share count once."""
+        """Bytes of its processes: `resident` as `ps` shows them, and `proportional`, where pages
+        that several processes share count once."""
         totals = {"resident": 0, "proportional": 0}
         for process, _ in self.processes():
             lines = (process / "smaps_rollup").read_text(encoding="ascii").splitlines()

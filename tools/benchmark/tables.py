@@ -127,13 +127,20 @@ def chosen(variant: dict[str, Any]) -> str:
 
 def agreement(section: Section) -> str:
     """The worst difference of any result, over all tokens and threads."""
-    worst: dict[tuple[str, str, str], float] = {}
+    worst: dict[tuple[str, str, str], tuple[float, float]] = {}
     for case in section["cases"]:
         for name, difference in case["differences"].items():
             key = (case["model"], WORKS[case["work"]], name)
-            worst[key] = max(worst.get(key, 0.0), difference)
-    rows = [(*key, f"{difference:.1e}") for key, difference in worst.items()]
-    return table(["model", "work", "against", "worst difference"], rows)
+            absolute, relative = worst.get(key, (0.0, 0.0))
+            worst[key] = (
+                max(absolute, difference["absolute"]),
+                max(relative, difference["relative"]),
+            )
+    rows = [
+        (*key, f"{absolute:.1e}", f"{relative:.1e}") for key, (absolute, relative) in worst.items()
+    ]
+    heads = ["model", "work", "against", "worst difference", "as a share of the largest entry"]
+    return table(heads, rows)
 
 
 def arithmetic(section: Section) -> str:
@@ -169,7 +176,9 @@ def http(section: Section) -> str:
     tokens = section["tokens"]
     lengths = f"{tokens['least']}–{tokens['most']} tokens, {tokens['median']:g} in the middle"
     heads = ["server", "clients", "requests/s", "p50, ms", "p99, ms"]
-    return f"{table(heads, rows)}\n\nQuestions have {lengths}; cores: {section['cores']}."
+    notes = [f"Questions have {lengths}", f"cores: {section['cores']}"]
+    notes.append(f"Captum runs with {chosen(section['variant'])}")
+    return f"{table(heads, rows)}\n\n{'; '.join(notes)}."
 
 
 def cached(section: Section) -> str:
