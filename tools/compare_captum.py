@@ -33,7 +33,8 @@ def main() -> None:
     arguments = parse_arguments()
     require(arguments.document, render_only=arguments.render_only, sections=arguments.only)
     # Processes are ended on the way out, which a signal alone would not take.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda *_: sys.exit("stopped"))
 
     from benchmark.document import render
     from benchmark.plots import draw

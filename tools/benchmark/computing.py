@@ -1,5 +1,6 @@
 """The sections without HTTP: works by tokens, threads and models, and how the cost grows."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,7 +26,7 @@ def compute(tools: Tools, extent: Extent, report: Report, keep: Keep) -> dict[st
     cases: list[Case] = []
     section = {"cases": cases, "peak": peak(tools)}
     for model, lengths in measured:
-        for threads in extent.threads:
+        for threads in fitting(extent.threads):
             report(f"{model.name}, threads: {threads}")
             with Contest(tools, model, threads, extent) as contest:
                 for case in works(contest, model, lengths):
@@ -81,6 +82,12 @@ def growth(tools: Tools, extent: Extent, report: Report) -> dict[str, Any]:
             report(f"{steps} nodes: {outcome(case)}")
             by_steps.append(case)
     return {"layers": by_layers, "steps": by_steps}
+
+
+def fitting(threads: tuple[int, ...]) -> list[int]:
+    """More threads than cores measure the scheduler."""
+    cores = len(os.sched_getaffinity(0))
+    return [number for number in threads if number <= cores]
 
 
 def peak(tools: Tools) -> dict[str, Any] | None:

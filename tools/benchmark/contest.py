@@ -153,7 +153,7 @@ class Contest:
     def quickest_variant(
         self, torch: Worker, text: str, steps: int, variants: list[Variant]
     ) -> Variant:
-        """By milliseconds a node, over a few passes: all nodes of long texts would take too long."""
+        """By milliseconds a node, over a few passes: all nodes of a long text take too long."""
 
         def candidate(variant: Variant) -> Side:
             nodes = min(steps, variant.batch * max(1, round(10 / variant.batch)))

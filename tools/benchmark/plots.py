@@ -1,12 +1,13 @@
 """The plots, as SVG: what something costs by its size, and throughput by clients."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from .models import bundled
 from .results import OWN, read
@@ -56,6 +57,8 @@ def draw_costs(path: Path, size: str, series: dict[str, Series], section: dict[s
         label = f"{name}: grows as {size}$^{{{line.exponent:.2f}}}$"
         axes.plot(line.sizes, line.costs, label=label, **look)
     axes.set(xscale="log", yscale="log", xlabel=size, ylabel="milliseconds (median)")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
     sizes = next(iter(series.values())).sizes
     plain_ticks(axes, sizes)
     axes.legend()
@@ -77,14 +80,14 @@ def draw_clients(path: Path, section: dict[str, Any]) -> None:
 
 def looks(names: list[str]) -> list[dict[str, Any]]:
     """explaind's lines have its colour on every plot."""
-    colours = iter(OTHER_COLOURS * 2)
+    colours = itertools.cycle(OTHER_COLOURS)
     return [
         {
             "color": OWN_COLOUR if name.startswith(OWN) else next(colours),
             "linestyle": "--" if name.startswith(f"{OWN},") else "-",
             "marker": marker,
         }
-        for name, marker in zip(names, MARKERS * 2, strict=False)
+        for name, marker in zip(names, itertools.cycle(MARKERS), strict=False)
     ]
 
 

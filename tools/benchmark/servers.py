@@ -153,10 +153,19 @@ def explaind_server(
     return Server(name, command, port, "/readyz", {})
 
 
-def captum_server(model: Path, processes: int, threads: int, variant: Variant, name: str) -> Server:
+def captum_server(
+    model: Path,
+    processes: int,
+    threads: int,
+    variant: Variant,
+    name: str,
+    preload: Path | None = None,
+) -> Server:
     """`tools/captum_server.py`."""
     port = free_port()
     command = [sys.executable, str(TOOLS / "captum_server.py"), "--model", str(model)]
     command += ["--port", str(port), "--processes", str(processes), "--threads", str(threads)]
     command += ["--attention", variant.attention, "--batch", str(variant.batch)]
-    return Server(name, command, port, "/ready", openmp(threads) | {"HF_HUB_OFFLINE": "1"})
+    environment = openmp(threads) | {"HF_HUB_OFFLINE": "1"}
+    environment |= {"LD_PRELOAD": str(preload)} if preload else {}
+    return Server(name, command, port, "/ready", environment)

@@ -172,13 +172,26 @@ def http(section: Section) -> str:
     """New questions."""
     rows = []
     for name, figures in section["load"].items():
-        rows += [(name, *load_cells(figure)) for figure in figures]
+        rows += [
+            (name, *load_cells(figure), advantage(section["load"], name, place))
+            for place, figure in enumerate(figures)
+        ]
     tokens = section["tokens"]
     lengths = f"{tokens['least']}–{tokens['most']} tokens, {tokens['median']:g} in the middle"
-    heads = ["server", "clients", "requests/s", "p50, ms", "p99, ms"]
+    heads = ["server", "clients", "requests/s", "p50, ms", "p99, ms", "requests/s by captum's best"]
     notes = [f"Questions have {lengths}", f"cores: {section['cores']}"]
     notes.append(f"Captum runs with {chosen(section['variant'])}")
     return f"{table(heads, rows)}\n\n{'; '.join(notes)}."
+
+
+def advantage(load: dict[str, Any], name: str, place: int) -> str:
+    """The requests of one of explaind's lines, in units of the best of Captum's."""
+    if not name.startswith(OWN):
+        return ""
+    others = [
+        figures[place]["a_second"] for other, figures in load.items() if not other.startswith(OWN)
+    ]
+    return f"{load[name][place]['a_second'] / max(others):.2f}"
 
 
 def cached(section: Section) -> str:
