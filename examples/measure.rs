@@ -15,8 +15,8 @@ use explaind::engine::plan::ExplainRequest;
 use explaind::engine::{ExplainPlan, OwnedText, Pool, Question, answer_alone};
 use explaind::explain::granularity::Granularity;
 use explaind::explain::registry;
-use explaind::model::{Batch, Encoder, Keep, Model, Text};
-use rayon::prelude::*;
+use explaind::kernels::simd::{InstructionSet, Kernel, Simd};
+use explaind::model::{Batch, Encoder, Keep, Model, Text, Trace};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -51,6 +51,8 @@ enum Work {
     },
     /// What can be asked.
     Methods,
+    /// The most multiply-adds that a core does in a second, in billions of operations.
+    Peak,
 }
 
 fn once() -> usize {
@@ -104,6 +106,7 @@ impl Runner {
                 let ids: Vec<&str> = registry::METHODS.iter().map(|method| method.id()).collect();
                 Ok(json!({ "methods": ids }))
             }
+            Work::Peak => Ok(peak()),
         }
     }
 
@@ -119,19 +122,22 @@ impl Runner {
         let share = batches.len().div_ceil(self.threads);
         let (mut milliseconds, mut logits) = (Vec::new(), Vec::new());
         for _ in 0..repetitions {
-            let batches = batches.clone();
-            let model = self.model.clone();
             let started = Instant::now();
-            let work = self.pool.run(move |_, _| {
-                let run = |share: &[Batch]| -> candle_core::Result<_> {
-                    let trace = model.encoder().forward(&Encoder::join(share)?, keep)?;
-                    Ok((trace.logits.to_vec2::<f32>()?, trace))
-                };
-                Ok(batches.par_chunks(share).map(run).collect::<candle_core::Result<Vec<_>>>())
-            });
-            let shares = self.runtime.block_on(work)??;
+            let traces = std::thread::scope(|scope| {
+                let run = |share: &[Batch]| encoder.forward(&Encoder::join(share), keep);
+                let mut shares = batches.chunks(share);
+                let own = shares.next();
+                let others: Vec<_> = shares.map(|share| scope.spawn(move || run(share))).collect();
+                let others = others.into_iter().map(|other| other.join().map_err(|_| "a panic"));
+                let own: Vec<_> = own.map(|share| Ok(run(share))).into_iter().collect();
+                own.into_iter().chain(others).collect::<Result<Vec<_>, _>>()
+            })?;
             milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
-            logits = shares.into_iter().flat_map(|(logits, _)| logits).collect();
+            let traces = traces.into_iter().collect::<candle_core::Result<Vec<_>>>()?;
+            let of = |trace: &Trace| {
+                (0..trace.rows().len()).map(|sequence| trace.logits(sequence).to_vec()).collect::<Vec<_>>()
+            };
+            logits = traces.iter().flat_map(of).collect();
         }
         Ok(json!({"milliseconds": milliseconds, "logits": logits}))
     }
@@ -161,4 +167,44 @@ impl Runner {
         }
         Ok(json!({"milliseconds": milliseconds, "answer": serde_json::from_slice::<Value>(&answer)?}))
     }
+}
+
+/// Multiply-adds on as many accumulators as hide their latency.
+struct Rounds(usize);
+
+impl Kernel for Rounds {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> f32 {
+        match S::TILE_VECTORS {
+            1 => accumulate::<S, 6>(simd, self.0),
+            _ => accumulate::<S, 12>(simd, self.0 / 2),
+        }
+    }
+}
+
+#[inline(always)]
+fn accumulate<S: Simd, const COUNT: usize>(simd: S, rounds: usize) -> f32 {
+    let (factor, term) = (simd.splat(0.999_999), simd.splat(0.001));
+    let mut sums = [simd.zero(); COUNT];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = simd.mul_add(*sum, factor, term);
+        }
+    }
+    sums.into_iter().map(|sum| simd.sum(sum)).sum()
+}
+
+/// The best of a few tries.
+fn peak() -> Value {
+    const ROUNDS: usize = 20_000_000;
+    let set = InstructionSet::best();
+    let once = || {
+        let started = Instant::now();
+        std::hint::black_box(set.run(Rounds(std::hint::black_box(ROUNDS))));
+        let operations = (ROUNDS * 6 * explaind::kernels::simd::LANES * 2) as f64;
+        operations / started.elapsed().as_secs_f64() / 1e9
+    };
+    json!({"gigaflops": (0..5).map(|_| once()).fold(0.0, f64::max), "instructions": set.name()})
 }
