@@ -7,6 +7,7 @@ pub mod backward;
 pub mod candle_ops;
 pub mod config;
 pub mod encoder;
+mod footprint;
 pub mod forward;
 pub mod interventions;
 pub mod load_error;
