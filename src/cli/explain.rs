@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use super::CommandError;
 use crate::config::Config;
 use crate::engine::plan::ExplainRequest;
-use crate::engine::{Answer, ExplainPlan, Failure, Invalid, OwnedText, Pool, Question, Target, answer_alone};
+use crate::engine::{
+    Answer, ExplainPlan, Failure, Invalid, OwnedText, Question, Scheduler, Target, answer_alone,
+};
 use crate::explain::granularity::Granularity;
 use crate::model::Model;
 use crate::render::{html, svg, terminal};
@@ -77,11 +79,12 @@ pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), Comma
         seed: arguments.seed,
     };
     let plan = ExplainPlan::new(model, request).map_err(invalid)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(CommandError::failure)?;
-    let pool = Pool::new(config.threads, Arc::default()).map_err(CommandError::failure)?;
-    let question = Question::Explain(plan);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().build().map_err(CommandError::failure)?;
+    let scheduler = Scheduler::new(config.threads, Arc::default()).map_err(CommandError::failure)?;
+    let question = Arc::new(Question::Explain(plan));
     let json = runtime
-        .block_on(pool.run(move |cancellation, _| answer_alone(&question, &text, cancellation)))
+        .block_on(answer_alone(&scheduler, &question, text))
         .map_err(|failure| CommandError::failure(told(&failure)))?;
     let answer: Answer = serde_json::from_slice(&json).map_err(CommandError::failure)?;
     if let Some(path) = &arguments.html {

@@ -97,7 +97,7 @@ impl Baseline {
     ///
     /// # Errors
     /// A baseline text of another length; [`ExplainError::Compute`].
-    pub fn embeddings(&self, method: &'static str, subject: &Subject<'_>) -> Result<Tensor, ExplainError> {
+    pub fn embeddings(&self, method: &'static str, subject: &Subject) -> Result<Tensor, ExplainError> {
         let text = subject.text();
         let special = subject.model().tokenizer().special();
         let encoder = subject.model().encoder();

@@ -1,15 +1,15 @@
 //! The straight line of word embeddings from a baseline to a text, and the output's slope along it.
 
 use candle_core::{D, DType, Tensor};
-use rayon::prelude::*;
 
 use crate::explain::method::ExplainError;
-use crate::explain::{Output, Subject};
+use crate::explain::{Output, Passes, Subject};
 use crate::model::{Batch, Cotangent, Encoder, Keep, Wanted};
 
-/// x′ + α (x − x′) in the space of word embeddings.
-pub struct Path<'a> {
-    subject: &'a Subject<'a>,
+/// x′ + α (x − x′) in the space of word embeddings. A clone is the same path.
+#[derive(Clone)]
+pub struct Path {
+    subject: Subject,
     output: Output,
     baseline: Tensor,
     /// x − x′ in double precision: `[tokens, hidden]`.
@@ -26,18 +26,24 @@ pub struct PathPoint {
 }
 
 /// Rows that run through the network together: enough to fill a matrix product, few enough that
-/// one text occupies all threads and that a cancelled request stops soon.
+/// one text occupies all threads, that others soon have their turn, and that a cancelled request stops.
 const CHUNK_ROWS: usize = 160;
 
-impl<'a> Path<'a> {
+/// Points of a path that run through the network together: a function of the text alone, so that neither
+/// scores nor costs depend on what else is at work.
+pub fn points_together(tokens: usize) -> usize {
+    (CHUNK_ROWS / tokens.max(1)).max(1)
+}
+
+impl Path {
     /// The path from `baseline` `[tokens, hidden]` to the subject's text.
     ///
     /// # Errors
     /// A baseline of another shape.
-    pub fn new(subject: &'a Subject<'a>, output: Output, baseline: Tensor) -> Result<Self, ExplainError> {
+    pub fn new(subject: &Subject, output: Output, baseline: Tensor) -> Result<Self, ExplainError> {
         let end = subject.batch().word_embeddings.to_dtype(DType::F64)?;
         let difference = (end - baseline.to_dtype(DType::F64)?)?;
-        Ok(Path { subject, output, baseline, difference })
+        Ok(Path { subject: subject.clone(), output, baseline, difference })
     }
 
     /// The network at each position α, for each class: one forward pass for all classes of a point,
@@ -50,17 +56,12 @@ impl<'a> Path<'a> {
         positions: &[f64],
         classes: &[usize],
     ) -> Result<Vec<Vec<PathPoint>>, ExplainError> {
-        let in_chunk = (CHUNK_ROWS / self.subject.tokens()).max(1);
-        let mut points = Vec::with_capacity(positions.len());
-        // In rounds of a chunk for each worker: between two rounds, workers turn to whoever else waits.
-        for round in positions.chunks(in_chunk * rayon::current_num_threads()) {
-            let chunks: Vec<Vec<Vec<PathPoint>>> = round
-                .par_chunks(in_chunk)
-                .map(|chunk| self.evaluate_chunk(chunk, classes))
-                .collect::<Result<_, _>>()?;
-            points.extend(chunks.into_iter().flatten());
-        }
-        Ok(points)
+        let chunks = positions.chunks(points_together(self.subject.tokens())).map(<[f64]>::to_vec).collect();
+        let gradients = classes.len();
+        let passes = move |chunk: &Vec<f64>| Passes::new(chunk.len(), chunk.len() * gradients);
+        let (path, classes) = (self.clone(), classes.to_vec());
+        let evaluate = move |chunk: Vec<f64>| path.evaluate_chunk(&chunk, &classes);
+        Ok(self.subject.map(chunks, passes, evaluate)?.into_iter().flatten().collect())
     }
 
     /// The output at the baseline for each class, by a forward pass alone.
@@ -68,8 +69,7 @@ impl<'a> Path<'a> {
     /// # Errors
     /// As [`Self::evaluate`].
     pub fn baseline_outputs(&self, classes: &[usize]) -> Result<Vec<f64>, ExplainError> {
-        let trace = self.subject.model().encoder().forward(&self.batch(&[0.0])?, Keep::Outputs)?;
-        let logits = finite_logits(&trace.logits)?;
+        let logits = finite(self.subject.logits(vec![self.batch(&[0.0])?])?)?;
         Ok(classes.iter().map(|class| self.output.value(self.problem(), &logits[0], *class)).collect())
     }
 
@@ -78,10 +78,9 @@ impl<'a> Path<'a> {
         positions: &[f64],
         classes: &[usize],
     ) -> Result<Vec<Vec<PathPoint>>, ExplainError> {
-        self.subject.cancellation().check()?;
         let encoder = self.subject.model().encoder();
         let trace = encoder.forward(&self.batch(positions)?, Keep::Gradients)?;
-        let logits = finite_logits(&trace.logits)?;
+        let logits = finite(trace.logits.to_vec2()?)?;
         let mut points: Vec<Vec<PathPoint>> = vec![Vec::with_capacity(classes.len()); positions.len()];
         for class in classes {
             let derivatives: Vec<f32> =
@@ -127,10 +126,9 @@ impl<'a> Path<'a> {
     }
 }
 
-fn finite_logits(logits: &Tensor) -> Result<Vec<Vec<f32>>, ExplainError> {
-    let rows = logits.to_vec2::<f32>()?;
-    match rows.iter().flatten().all(|logit| logit.is_finite()) {
-        true => Ok(rows),
+fn finite(logits: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>, ExplainError> {
+    match logits.iter().flatten().all(|logit| logit.is_finite()) {
+        true => Ok(logits),
         false => Err(ExplainError::NotFinite),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use super::Problem;
-use crate::engine::Failure;
+use crate::engine::{Failure, Overload};
 use crate::model::EncodeError;
 use crate::server::input::Pointers;
 
@@ -240,8 +240,12 @@ impl Problem {
                 .with_remedy("name fewer `layers` and `heads`, or send a shorter text"),
             Failure::NotFinite => told(&NOT_FINITE)
                 .with_remedy("check the model: its weights overflow single precision on this text"),
-            Failure::Overloaded { retry_after, .. } => {
-                told(&OVERLOADED).with_remedy("try again later").retry_after(*retry_after)
+            Failure::Overloaded { overload, retry_after } => {
+                let remedy = match overload {
+                    Overload::Requests { .. } | Overload::Memory { .. } => "try again later",
+                    Overload::Time { .. } => "try again later, or allow more time in X-Request-Timeout",
+                };
+                told(&OVERLOADED).with_remedy(remedy).retry_after(*retry_after)
             }
             Failure::Unavailable => told(&UNAVAILABLE)
                 .with_remedy("try again; /readyz tells when the database is back")

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use explaind::model::{EncodedText, Model, Text};
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 /// All cases of one model.
 pub struct Golden {
-    pub model: Model,
+    pub model: Arc<Model>,
     pub cases: Vec<Case>,
 }
 
@@ -44,8 +45,8 @@ pub fn model_directory(name: &str) -> PathBuf {
     }
 }
 
-pub fn load(name: &str) -> Model {
-    Model::load(name, &model_directory(name)).unwrap_or_else(|error| panic!("{error}"))
+pub fn load(name: &str) -> Arc<Model> {
+    Arc::new(Model::load(name, &model_directory(name)).unwrap_or_else(|error| panic!("{error}")))
 }
 
 impl Golden {
