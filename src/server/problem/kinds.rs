@@ -155,6 +155,11 @@ impl Problem {
         )
     }
 
+    pub(in crate::server) fn no_picture_of_a_dry_run() -> Self {
+        Problem::new(&NOT_ACCEPTABLE, "a dry run is answered as JSON alone")
+            .with_remedy("accept application/json, or leave `dry_run` out for the answer itself")
+    }
+
     pub(in crate::server) fn not_found(path: &str) -> Self {
         Problem::new(&NOT_FOUND, format!("there is nothing at `{path}`")).with_remedy(
             "POST /explain explains a text; GET /v1/models and GET /v1/methods list what there is, and /docs \
