@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use explaind::engine::plan::ExplainRequest;
-use explaind::engine::{ExplainPlan, OwnedText, Question, answer_alone};
-use explaind::explain::Cancellation;
+use explaind::engine::{ExplainPlan, OwnedText, Question, Scheduler, answer_alone};
 use explaind::model::{Keep, Model, Text};
 use serde_json::json;
 
@@ -60,6 +59,8 @@ fn integrated_gradients(bencher: Bencher<'_, '_>, tokens: usize) {
     let options = json!({"integrated_gradients": {"steps": 50}}).as_object().cloned().unwrap_or_default();
     let plan = ExplainPlan::new(model, ExplainRequest { options, ..ExplainRequest::default() });
     let question = Question::Explain(plan.expect("a valid request"));
-    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
-    bencher.bench_local(|| alone.install(|| answer_alone(&question, &text, &Cancellation::new())));
+    let question = Arc::new(question);
+    let scheduler = Scheduler::new(1, Arc::default()).expect("one thread");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    bencher.bench_local(|| runtime.block_on(answer_alone(&scheduler, &question, text.clone())));
 }

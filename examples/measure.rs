@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use explaind::engine::plan::ExplainRequest;
-use explaind::engine::{ExplainPlan, OwnedText, Pool, Question, answer_alone};
+use explaind::engine::{ExplainPlan, OwnedText, Question, Scheduler, answer_alone};
 use explaind::explain::granularity::Granularity;
 use explaind::explain::registry;
 use explaind::kernels::simd::{InstructionSet, Kernel, Simd};
@@ -61,7 +61,7 @@ fn once() -> usize {
 
 struct Runner {
     model: Arc<Model>,
-    pool: Pool,
+    scheduler: Scheduler,
     runtime: tokio::runtime::Runtime,
     threads: usize,
 }
@@ -90,7 +90,7 @@ impl Runner {
         let threads = value("--threads")?.parse()?;
         Ok(Runner {
             model: Arc::new(Model::load("measured", Path::new(value("--model")?))?),
-            pool: Pool::new(threads, Arc::default())?,
+            scheduler: Scheduler::new(threads, Arc::default())?,
             runtime: tokio::runtime::Builder::new_current_thread().build()?,
             threads,
         })
@@ -161,8 +161,7 @@ impl Runner {
             let plan = ExplainPlan::new(self.model.clone(), request).map_err(|invalid| invalid.detail)?;
             let question = Question::Explain(plan);
             let text = OwnedText { text: text.to_owned(), text_pair: None };
-            let work = self.pool.run(move |cancellation, _| answer_alone(&question, &text, cancellation));
-            answer = self.runtime.block_on(work)?;
+            answer = self.runtime.block_on(answer_alone(&self.scheduler, &Arc::new(question), text))?;
             milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
         }
         Ok(json!({"milliseconds": milliseconds, "answer": serde_json::from_slice::<Value>(&answer)?}))

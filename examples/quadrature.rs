@@ -9,11 +9,13 @@
 //! largest score.
 
 use std::path::Path as FilePath;
+use std::sync::Arc;
 
 use explaind::explain::attribution::baseline::Baseline;
 use explaind::explain::attribution::path::{Path, PathPoint};
 use explaind::explain::attribution::quadrature::gauss_legendre;
-use explaind::explain::{Cancellation, Output, Subject};
+use explaind::explain::crew::Alone;
+use explaind::explain::{Output, Subject};
 use explaind::model::{Keep, Model, Text};
 use serde_json::{Value, json};
 
@@ -29,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [directory, baseline, texts, count, ..] = arguments.as_slice() else {
         return Err("MODEL_DIRECTORY BASELINE TEXTS COUNT [PAIR_TEXTS]".into());
     };
-    let model = Model::load("studied", FilePath::new(directory))?;
+    let model = Arc::new(Model::load("studied", FilePath::new(directory))?);
     let baseline: Baseline = serde_json::from_value(json!(baseline))?;
     let lines = |path: &str| -> std::io::Result<Vec<String>> {
         let content = std::fs::read_to_string(path)?;
@@ -44,13 +46,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn study(
-    model: &Model,
+    model: &Arc<Model>,
     baseline: &Baseline,
     text: Text<'_>,
     index: usize,
 ) -> Result<Value, Box<dyn std::error::Error>> {
     let text = model.encode(text, true).map_err(|error| error.to_string())?;
-    let subject = Subject::new(model, &text, Keep::Outputs, Cancellation::new())?;
+    let subject = Subject::new(model.clone(), text, Keep::Outputs, Arc::new(Alone))?;
     let class = subject.prediction().predicted_classes()[0];
     let path = Path::new(&subject, Output::Logit, baseline.embeddings("integrated_gradients", &subject)?)?;
     let evaluate = |positions: &[f64]| -> Result<Vec<PathPoint>, Box<dyn std::error::Error>> {
@@ -89,7 +91,7 @@ fn study(
     }
     let slope = |point: &PathPoint| point.slopes.iter().sum::<f64>();
     let slopes: Vec<f64> = grid.iter().step_by(4).map(slope).collect();
-    Ok(json!({"tokens": text.ids.len(), "change": change, "rules": rules, "slopes": slopes}))
+    Ok(json!({"tokens": subject.tokens(), "change": change, "rules": rules, "slopes": slopes}))
 }
 
 fn weighted<'a>(points: impl Iterator<Item = (f64, &'a PathPoint)>) -> Vec<f64> {

@@ -2,6 +2,7 @@
 //! label ever holds anything of a text.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -27,6 +28,10 @@ pub struct Metrics {
     model_bytes: Family<ModelLabel, Gauge>,
     panics: Counter,
     called_off: Family<PhaseLabel, Counter>,
+    unit_seconds: Counter<f64, AtomicU64>,
+    unit_seconds_expected: Counter<f64, AtomicU64>,
+    forward_batches: Counter,
+    forward_units: Counter,
     durable_healthy: Gauge,
     durable_failures: Counter,
     writes_given_up: Counter,
@@ -174,6 +179,10 @@ impl Default for Metrics {
             model_bytes: Family::default(),
             panics: Counter::default(),
             called_off: Family::default(),
+            unit_seconds: Counter::default(),
+            unit_seconds_expected: Counter::default(),
+            forward_batches: Counter::default(),
+            forward_units: Counter::default(),
             durable_healthy: Gauge::default(),
             durable_failures: Counter::default(),
             writes_given_up: Counter::default(),
@@ -202,11 +211,11 @@ impl Metrics {
         registry.register("requests_in_progress", "Requests under way", self.in_progress.clone());
         registry.register_with_unit(
             "queue",
-            "Time that work waited for a worker",
+            "Time that texts waited for their first worker",
             Unit::Seconds,
             self.queue_time.clone(),
         );
-        registry.register("queued", "Pieces of work that wait for a worker", self.queued.clone());
+        registry.register("queued", "Texts that wait for their first worker", self.queued.clone());
         registry.register_with_unit(
             "compute",
             "Time of workers, by what they computed",
@@ -235,6 +244,28 @@ impl Metrics {
             "called_off",
             "Pieces of work that were stopped since nobody waited for them any more",
             self.called_off.clone(),
+        );
+        registry.register_with_unit(
+            "units",
+            "What units of work took",
+            Unit::Seconds,
+            self.unit_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "units_expected",
+            "What units of work were expected to take",
+            Unit::Seconds,
+            self.unit_seconds_expected.clone(),
+        );
+        registry.register(
+            "forward_batches",
+            "Forward passes for logits, each for one text or several together",
+            self.forward_batches.clone(),
+        );
+        registry.register(
+            "forward_units",
+            "Units of work that travelled in these batches",
+            self.forward_units.clone(),
         );
         registry.register(
             "durable_healthy",
@@ -325,6 +356,18 @@ impl Metrics {
     /// Work was called off.
     pub fn called_off(&self, phase: Phase) {
         self.called_off.get_or_create(&PhaseLabel { phase }).inc();
+    }
+
+    /// A unit of work ended; it was expected to take so many seconds, and took so many.
+    pub fn unit_ended(&self, expected: f64, seconds: f64) {
+        self.unit_seconds_expected.inc_by(expected);
+        self.unit_seconds.inc_by(seconds);
+    }
+
+    /// So many units ran as one forward pass.
+    pub fn forwards_together(&self, units: u64) {
+        self.forward_batches.inc();
+        self.forward_units.inc_by(units);
     }
 
     /// Whether the durable tier works.

@@ -3,17 +3,26 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
 use super::CommandError;
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::engine::plan::ExplainRequest;
-use crate::engine::{Answer, ExplainPlan, Failure, Invalid, OwnedText, Pool, Question, Target, answer_alone};
+use crate::engine::{
+    Answer, Capacity, Engine, ExplainPlan, Failure, Foreseen, Invalid, OwnedText, Question, Scheduler,
+    Target, Visit, answer_alone,
+};
 use crate::explain::granularity::Granularity;
+use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::render::{html, svg, terminal};
+
+/// Longer than anyone waits.
+const NO_HURRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Args)]
 pub struct ExplainArguments {
@@ -46,6 +55,9 @@ pub struct ExplainArguments {
     /// Print the answer as the server would send it.
     #[arg(long)]
     json: bool,
+    /// Only check everything, and tell what the answer would take.
+    #[arg(long, conflicts_with_all = ["html", "svg"])]
+    dry_run: bool,
     /// Write the answer as a page that stands alone.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -77,11 +89,16 @@ pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), Comma
         seed: arguments.seed,
     };
     let plan = ExplainPlan::new(model, request).map_err(invalid)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(CommandError::failure)?;
-    let pool = Pool::new(config.threads, Arc::default()).map_err(CommandError::failure)?;
-    let question = Question::Explain(plan);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(CommandError::failure)?;
+    let scheduler = Scheduler::new(config.threads, Arc::default()).map_err(CommandError::failure)?;
+    let question = Arc::new(Question::Explain(plan));
+    if arguments.dry_run {
+        let foreseen = runtime.block_on(foresee(scheduler, question, text));
+        return super::dry_run::print(&foreseen?, arguments.json);
+    }
     let json = runtime
-        .block_on(pool.run(move |cancellation, _| answer_alone(&question, &text, cancellation)))
+        .block_on(answer_alone(&scheduler, &question, text))
         .map_err(|failure| CommandError::failure(told(&failure)))?;
     let answer: Answer = serde_json::from_slice(&json).map_err(CommandError::failure)?;
     if let Some(path) = &arguments.html {
@@ -99,6 +116,20 @@ pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), Comma
         anstream::print!("{}", terminal::answer(&answer));
     }
     Ok(())
+}
+
+/// What the answer would take, on a server that knows nothing yet.
+async fn foresee(
+    scheduler: Scheduler,
+    question: Arc<Question>,
+    text: OwnedText,
+) -> Result<Foreseen, CommandError> {
+    let metrics = Arc::<Metrics>::default();
+    let cache = Cache::new(0, None, None, metrics.clone());
+    let capacity = Capacity { requests: 1, bytes: usize::MAX };
+    let engine = Engine::new(vec![question.model().clone()], scheduler, cache, capacity, metrics);
+    let foreseen = engine.foresee(&Visit::of(NO_HURRY), &question, text).await;
+    foreseen.map_err(|failure| CommandError::failure(told(&failure)))
 }
 
 fn write(path: &Path, drawn: &str) -> Result<(), CommandError> {

@@ -1,6 +1,7 @@
 //! The command line: `serve` (the default), `explain`, `models`, `check-config`, `openapi`, `health`.
 
 mod check_config;
+mod dry_run;
 mod explain;
 mod health;
 mod models;

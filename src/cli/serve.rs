@@ -10,8 +10,9 @@ use tokio::task::{JoinError, JoinHandle};
 use super::CommandError;
 use crate::cache::Cache;
 use crate::config::{Config, Database};
-use crate::engine::{Engine, ModelSource, Pool, load_models};
+use crate::engine::{Capacity, Engine, ModelSource, Scheduler, load_models};
 use crate::metrics::Metrics;
+use crate::model::LoadError;
 use crate::server::{self, AppState, Limits, router};
 use crate::store::sqlite::SqliteStore;
 
@@ -97,15 +98,18 @@ async fn start(
         }
     };
     let cache = Cache::new(config.cache_memory_bytes.bytes(), age, store, metrics.clone());
-    let pool = Pool::new(config.threads, metrics.clone())
+    let scheduler = Scheduler::new(config.threads, metrics.clone())
         .map_err(|error| CommandError::failure(format!("threads: cannot start the workers: {error}")))?;
-    let counting = metrics.clone();
-    let loading = tokio::task::spawn_blocking(move || load_models(&sources, &counting));
-    let models = loading
+    let capacity = Capacity { requests: config.max_queued, bytes: config.max_work_bytes.as_usize() };
+    let loading = tokio::task::spawn_blocking(move || {
+        let models = load_models(&sources, &metrics)?;
+        Ok::<_, LoadError>(Engine::new(models, scheduler, cache, capacity, metrics))
+    });
+    let engine = loading
         .await
         .map_err(|error| CommandError::failure(format!("loading the models failed: {error}")))?
         .map_err(CommandError::failure)?;
-    Ok(Arc::new(Engine::new(models, pool, cache, config.max_queued, metrics)))
+    Ok(Arc::new(engine))
 }
 
 type Serving = JoinHandle<()>;

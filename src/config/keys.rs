@@ -40,11 +40,12 @@ pub enum Takes {
 pub const PREFIX: &str = "EXPLAIND_";
 
 /// Every key, in the order of the table.
-pub static KEYS: [&Key; 15] = [
+pub static KEYS: [&Key; 16] = [
     &LISTEN,
     &INSECURE,
     &THREADS,
     &MAX_QUEUED,
+    &MAX_WORK_BYTES,
     &MAX_BODY_BYTES,
     &DEADLINE_SECONDS,
     &DRAIN_SECONDS,
@@ -128,6 +129,16 @@ pub static MAX_QUEUED: Key = Key {
     flag: None,
     meaning: "requests that may wait or be under way at a time; more are answered 429",
     value: |config| number(config.max_queued as u64),
+};
+
+/// See [`Config::max_work_bytes`].
+pub static MAX_WORK_BYTES: Key = Key {
+    name: "max_work_bytes",
+    takes: Takes::Size(ByteSize::new(1)),
+    has_variable: true,
+    flag: None,
+    meaning: "memory that the work under way may take, models and cache apart; more is answered 429, unless it is alone",
+    value: |config| size(config.max_work_bytes),
 };
 
 /// See [`Config::max_body_bytes`].

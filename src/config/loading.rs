@@ -84,6 +84,7 @@ impl Layers {
             insecure: self.read(&keys::INSECURE, flags.insecure, default.insecure),
             threads: self.read(&keys::THREADS, flags.threads, default.threads),
             max_queued: self.read(&keys::MAX_QUEUED, None, default.max_queued),
+            max_work_bytes: self.read(&keys::MAX_WORK_BYTES, None, default.max_work_bytes),
             max_body_bytes: self.read(&keys::MAX_BODY_BYTES, None, default.max_body_bytes),
             deadline_seconds: self.read(&keys::DEADLINE_SECONDS, None, default.deadline_seconds),
             drain_seconds: self.read(&keys::DRAIN_SECONDS, None, default.drain_seconds),

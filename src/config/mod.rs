@@ -53,6 +53,9 @@ pub struct Config {
     pub threads: usize,
     /// Requests that may wait or be under way at a time, 1 to 100000; more are answered 429.
     pub max_queued: usize,
+    /// Memory that the work under way may take at its peak, beside models and cache; a request that would
+    /// take it beyond that is answered 429, unless it is alone.
+    pub max_work_bytes: ByteSize,
     /// Largest request body.
     pub max_body_bytes: ByteSize,
     /// Longest time that a request may take, in seconds, 1 to 86400. A request may ask for less with
@@ -96,6 +99,7 @@ impl Default for Config {
             insecure: false,
             threads: 0,
             max_queued: 256,
+            max_work_bytes: ByteSize::new(2 << 30),
             max_body_bytes: ByteSize::new(1 << 20),
             deadline_seconds: 300,
             drain_seconds: 10,

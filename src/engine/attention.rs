@@ -3,13 +3,21 @@
 use super::Failure;
 use super::answer::AttentionView;
 use super::plan::AttentionPlan;
-use crate::explain::Subject;
 use crate::explain::attention::rollout::rollout;
 use crate::explain::attention::statistics::HeadStatistics;
 use crate::explain::attention::{LayerAttention, layers};
+use crate::explain::{ExplainError, Subject};
 
 /// Attention weights that fit one answer: about 60 MB of JSON.
 const MOST_WEIGHTS: usize = 5_000_000;
+
+/// Bytes that a weight of an answer takes: as a number, and written out.
+const BYTES_A_WEIGHT: usize = 16;
+
+/// Bytes that the maps of an answer take.
+pub fn bytes(plan: &AttentionPlan, tokens: usize) -> usize {
+    BYTES_A_WEIGHT * plan.layers.len() * plan.heads.len() * tokens * tokens
+}
 
 /// Refuses an answer that would be too large before it is computed.
 ///
@@ -27,9 +35,9 @@ pub fn check_size(plan: &AttentionPlan, tokens: usize) -> Result<(), Failure> {
 /// must have been traced.
 ///
 /// # Errors
-/// See [`Failure`].
-pub fn view(plan: &AttentionPlan, subject: &Subject<'_>) -> Result<AttentionView, Failure> {
-    let maps = layers(subject.trace(), 0)?;
+/// It was not.
+pub fn view(plan: &AttentionPlan, subject: &Subject) -> Result<AttentionView, ExplainError> {
+    let maps = layers(subject.trace()?, 0)?;
     let special: Vec<bool> = subject.text().tokens.iter().map(|token| token.special).collect();
     let shown = |layer: &LayerAttention| -> Vec<_> {
         plan.heads.iter().map(|head| layer.heads[*head].clone()).collect()

@@ -2,43 +2,53 @@
 //! into synchronous work, at most once each. Knows nothing of HTTP.
 //!
 //! A question about a text goes: keys → memory → durable tier → a flight that others may be on already →
-//! a place in the house → a worker → commit → answer.
+//! a place in the house → the scheduler → commit → answer.
 
 mod admission;
 pub mod answer;
 mod attention;
 mod body;
+mod demand;
+mod dry_run;
 mod flight;
+mod pace;
 mod parts;
 pub mod plan;
-mod pool;
 mod question;
+mod scheduler;
+mod seconds;
 #[cfg(test)]
 mod tests;
 mod visit;
 
 use std::sync::Arc;
 
+pub use admission::{Capacity, Overload};
 pub use answer::Answer;
+pub use dry_run::{Foreseen, ForeseenPart, Range, Total};
 pub use plan::{AttentionPlan, ExplainPlan, Invalid, PredictPlan, Target};
-pub use pool::Pool;
 pub use question::{OwnedText, Question};
+pub use scheduler::Scheduler;
 pub use visit::{Told, Visit};
 
 use crate::cache::Cache;
 use crate::cache::memory::Record;
-use crate::explain::{Cancellation, ExplainError, OptionFault};
+use crate::explain::{ExplainError, OptionFault};
 use crate::identity::{ResponseId, ResultKey};
 use crate::metrics::Metrics;
 use crate::model::{EncodeError, LoadError, Model};
 use admission::Admission;
 use flight::Flights;
+use pace::Pace;
+use scheduler::{Expected, Job};
 use visit::Landed;
 
 /// The models a process serves, its worker threads, and its cache.
 pub struct Engine {
     models: Vec<Arc<Model>>,
-    pool: Pool,
+    /// Of each model, in their order.
+    paces: Vec<Arc<Pace>>,
+    scheduler: Scheduler,
     cache: Cache,
     flights: Arc<Flights<ResultKey, Result<Landed, Failure>>>,
     admission: Admission,
@@ -72,11 +82,11 @@ pub enum Failure {
     /// The model gives numbers that are not finite for this text.
     #[error("the model's output is not finite for this text")]
     NotFinite,
-    /// There are as many requests in the house as may be.
-    #[error("{most} requests are being worked on, and no more are taken in")]
+    /// There is too much to do.
+    #[error("{overload}")]
     Overloaded {
-        /// How many that is.
-        most: usize,
+        /// Too much of what.
+        overload: Overload,
         /// When to come again.
         retry_after: std::time::Duration,
     },
@@ -98,6 +108,7 @@ impl From<ExplainError> for Failure {
     fn from(error: ExplainError) -> Self {
         match error {
             ExplainError::Cancelled => Failure::Cancelled,
+            ExplainError::Panicked => Failure::Internal(error.to_string()),
             ExplainError::NotFinite => Failure::NotFinite,
             ExplainError::Option { method, fault } => Failure::Option { method, fault },
             ExplainError::Compute(error) => Failure::Internal(error.to_string()),
@@ -135,22 +146,30 @@ pub fn load_models(sources: &[ModelSource], metrics: &Metrics) -> Result<Vec<Arc
 }
 
 impl Engine {
-    /// An engine over warm models, which lets in `most_requests` at a time.
+    /// An engine over warm models, which lets in as much as its capacity. Measures the pace of each model,
+    /// which takes a few passes of it.
     pub fn new(
         models: Vec<Arc<Model>>,
-        pool: Pool,
+        scheduler: Scheduler,
         cache: Cache,
-        most_requests: usize,
+        capacity: Capacity,
         metrics: Arc<Metrics>,
     ) -> Self {
         Engine {
+            paces: models.iter().map(|model| Arc::new(Pace::measure(model))).collect(),
             models,
-            pool,
+            admission: Admission::new(capacity, scheduler.threads()),
+            scheduler,
             cache,
             flights: Arc::default(),
-            admission: Admission::new(most_requests),
             metrics,
         }
+    }
+
+    /// The pace of a model.
+    fn pace(&self, model: &Arc<Model>) -> Arc<Pace> {
+        let place = self.models.iter().position(|served| Arc::ptr_eq(served, model));
+        place.map_or_else(|| Arc::new(Pace::unknown()), |place| self.paces[place].clone())
     }
 
     /// The models, the default one first.
@@ -176,18 +195,26 @@ impl Engine {
     }
 }
 
-/// Answers one question about one text, here and now, without a cache: as JSON.
+/// Answers one question about one text, here and now on threads of its own, without a cache: as JSON.
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn answer_alone(
-    question: &Question,
-    text: &OwnedText,
-    cancellation: &Cancellation,
+pub async fn answer_alone(
+    scheduler: &Scheduler,
+    question: &Arc<Question>,
+    text: OwnedText,
 ) -> Result<Vec<u8>, Failure> {
+    // Alone, it makes no difference.
+    let pace = Arc::new(Pace::unknown());
+    let expected = Expected { seconds: 0.0, pace, progress: Arc::default() };
+    let question = question.clone();
+    scheduler.run(expected, move |job| compute_alone(&question, &text, job)).await
+}
+
+fn compute_alone(question: &Arc<Question>, text: &OwnedText, job: &Arc<Job>) -> Result<Vec<u8>, Failure> {
     let recipe = question.recipe(text);
     let mut results = std::collections::HashMap::new();
-    question.compute(text, &recipe.keys, cancellation, &mut |computed| {
+    question.compute(text, &recipe.keys, job, |_| {}, &mut |computed| {
         results.insert(computed.key, computed.outcome);
     });
     let lost = || Failure::Internal("a part of the answer was not computed".into());

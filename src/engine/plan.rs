@@ -8,7 +8,7 @@ use crate::explain::granularity::Granularity;
 use crate::explain::method::listed;
 use crate::explain::{Configured, registry};
 use crate::json_pointer::escaped;
-use crate::model::{Model, Prediction};
+use crate::model::{Model, ModelConfig, Prediction, Problem};
 
 /// A field of a request that is understood but not valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +97,16 @@ impl ResolvedTarget {
             ResolvedTarget::Predicted => prediction.predicted_classes(),
             ResolvedTarget::All => (0..prediction.logits.len()).collect(),
             ResolvedTarget::Class(class) => vec![class],
+        }
+    }
+
+    /// How many classes that is, before there is a prediction: usually, and at most.
+    pub(super) fn counts(self, config: &ModelConfig) -> (usize, usize) {
+        let all = config.labels.len();
+        match (self, config.problem) {
+            (ResolvedTarget::All, _) => (all, all),
+            (ResolvedTarget::Predicted, Problem::MultiLabel) => (1, all),
+            (ResolvedTarget::Predicted | ResolvedTarget::Class(_), _) => (1, 1),
         }
     }
 }

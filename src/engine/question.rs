@@ -2,14 +2,15 @@
 //! looked at, and how to compute those that nobody has.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::answer::AttentionView;
+use super::demand::{Demand, probable_tokens};
 use super::parts::{self, Made};
 use super::plan::{AttentionPlan, ExplainPlan, PredictPlan, ResolvedTarget};
+use super::scheduler::Job;
 use super::{Failure, attention};
 use crate::explain::granularity::Granularity;
-use crate::explain::{Cancellation, Family, Subject};
+use crate::explain::{ExplainError, Passes, Subject};
 use crate::identity::{Recipe, ResultInputs, ResultKey, Shape};
 use crate::model::{Decision, EncodedText, Keep, Model, Text};
 
@@ -53,7 +54,7 @@ pub struct Computed {
     pub outcome: Result<Made, Failure>,
     /// A method's id, or another part of an answer.
     pub part: &'static str,
-    /// How long it took.
+    /// How long workers took, all of them together.
     pub took: Duration,
 }
 
@@ -75,38 +76,53 @@ impl Question {
         Recipe { shape, keys: self.parts().into_iter().map(|part| self.key(part, text)).collect() }
     }
 
-    /// Computes those results of a text that are `wanted`, and gives each away as soon as it is there.
-    /// Once it is called off, the rest is [`Failure::Cancelled`].
+    /// Computes those results of a text that are `wanted`, and gives each away as soon as it is there. What
+    /// the text demands is told as soon as it is tokenised. Once it is called off, the rest is
+    /// [`Failure::Cancelled`].
     pub fn compute(
-        &self,
+        self: &Arc<Self>,
         sent: &OwnedText,
         wanted: &[ResultKey],
-        cancellation: &Cancellation,
+        job: &Arc<Job>,
+        tell: impl FnOnce(Demand),
         give: &mut dyn FnMut(Computed),
     ) {
-        let parts: Vec<(Part, ResultKey)> = self
-            .parts()
-            .into_iter()
-            .map(|part| (part, self.key(part, sent)))
-            .filter(|(_, key)| wanted.contains(key))
-            .collect();
-        let started = Instant::now();
-        let forward = match self.forward_input(sent) {
+        let parts = self.wanted_parts(sent, wanted);
+        let text = match self.encode(sent) {
             Ok(text) => text,
-            Err(failure) => return fail(&parts, &failure, started, give),
+            Err(failure) => return fail(&parts, &failure, give),
         };
-        let keep = parts.iter().fold(Keep::Outputs, |keep, (part, _)| keep.and(self.kept(*part)));
-        let subject = match Subject::new(self.model(), &forward, keep, cancellation.clone()) {
+        let only: Vec<Part> = parts.iter().map(|(part, _)| *part).collect();
+        tell(self.demand(text.tokens.len(), &only));
+        let subject = match Subject::new(self.model().clone(), text, self.kept_for(&only), job.clone()) {
             Ok(subject) => subject,
-            Err(error) => return fail(&parts, &error.into(), started, give),
+            Err(error) => return fail(&parts, &error.into(), give),
         };
-        let mut started = started;
+        let mut had = Duration::ZERO;
         for (part, key) in parts {
             let outcome = self.part(part, sent, &subject);
-            let took = started.elapsed();
-            started = Instant::now();
+            let took = job.had().saturating_sub(had);
+            had += took;
             give(Computed { key, outcome, part: self.name(part), took });
         }
+    }
+
+    /// What an answer about a text will probably take, without tokenising it or looking for what is known.
+    pub fn probable_demand(&self, sent: &OwnedText) -> Demand {
+        let texts = std::iter::once(sent.text.as_str()).chain(sent.text_pair.as_deref());
+        let tokens = probable_tokens(texts, self.model().config().positions);
+        self.demand(tokens, &self.parts())
+    }
+
+    /// What those parts of an answer about a text of so many tokens take that are `missing`.
+    pub fn exact_demand(&self, tokens: usize, missing: impl Fn(usize) -> bool) -> Demand {
+        let parts = self.parts().into_iter().enumerate().filter(|(place, _)| missing(*place));
+        self.demand(tokens, &parts.map(|(_, part)| part).collect::<Vec<_>>())
+    }
+
+    /// The names of an answer's parts, in the order of the recipe's keys: methods by their ids.
+    pub fn part_names(&self) -> Vec<&'static str> {
+        self.parts().into_iter().map(|part| self.name(part)).collect()
     }
 
     /// The model that is asked.
@@ -188,21 +204,46 @@ impl Question {
         }
     }
 
-    /// What of the forward pass a part reads.
-    fn kept(&self, part: Part) -> Keep {
-        match (self, part) {
-            (Question::Explain(plan), Part::Method(index)) => match plan.methods[index].method().family() {
-                Family::Gradient => Keep::OutputGradients,
-                Family::Attention => Keep::Trace,
-                Family::Control => Keep::Outputs,
-            },
+    fn wanted_parts(&self, sent: &OwnedText, wanted: &[ResultKey]) -> Vec<(Part, ResultKey)> {
+        let keyed = self.parts().into_iter().map(|part| (part, self.key(part, sent)));
+        keyed.filter(|(_, key)| wanted.contains(key)).collect()
+    }
+
+    /// What of the text's own forward pass some parts read.
+    fn kept_for(&self, parts: &[Part]) -> Keep {
+        let kept = |part: Part| match (self, part) {
+            (Question::Explain(plan), Part::Method(index)) => plan.methods[index].keep(),
             (_, Part::Attention) => Keep::Trace,
             (_, Part::Reading | Part::Sentences | Part::Method(_)) => Keep::Outputs,
+        };
+        parts.iter().fold(Keep::Outputs, |keep, part| keep.and(kept(*part)))
+    }
+
+    fn demand(&self, tokens: usize, parts: &[Part]) -> Demand {
+        if parts.is_empty() {
+            return Demand::nothing(tokens);
         }
+        let model = self.model();
+        let mut demand = Demand::new(model, tokens, self.kept_for(parts));
+        for part in parts {
+            match (self, part) {
+                (Question::Explain(plan), Part::Method(index)) => {
+                    let (expected, most) = plan.target.counts(model.config());
+                    let cost = |classes: usize| plan.methods[*index].cost(tokens, classes);
+                    demand.add(model, &cost(expected), &cost(most));
+                }
+                (Question::Attention(plan), Part::Attention) => demand.held += attention::bytes(plan, tokens),
+                _ => {}
+            }
+        }
+        demand
     }
 
     /// The text as the network gets it, unless the answer would be too large.
-    fn forward_input(&self, sent: &OwnedText) -> Result<EncodedText, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure::Text`], [`Failure::TooLarge`].
+    pub fn encode(&self, sent: &OwnedText) -> Result<EncodedText, Failure> {
         let text = self.model().encode(sent.as_text(), self.truncate())?;
         if let Question::Attention(plan) = self {
             attention::check_size(plan, text.tokens.len())?;
@@ -210,20 +251,28 @@ impl Question {
         Ok(text)
     }
 
-    fn part(&self, part: Part, sent: &OwnedText, subject: &Subject<'_>) -> Result<Made, Failure> {
-        match (self, part) {
+    fn part(self: &Arc<Self>, part: Part, sent: &OwnedText, subject: &Subject) -> Result<Made, Failure> {
+        match (self.as_ref(), part) {
             (Question::Explain(plan), Part::Method(index)) => explained(plan, index, subject),
-            (Question::Attention(plan), Part::Attention) => {
-                let view: AttentionView = attention::view(plan, subject)?;
-                parts::attention(&view)
-            }
+            (Question::Attention(_), Part::Attention) => self.attention(subject),
             (_, Part::Sentences) => parts::sentences(subject.text()),
             _ => parts::reading(subject.model(), sent, subject.text(), subject.prediction()),
         }
     }
+
+    /// No pass of the network, but millions of numbers to count and to write.
+    fn attention(self: &Arc<Self>, subject: &Subject) -> Result<Made, Failure> {
+        let (question, traced) = (self.clone(), subject.clone());
+        let view = move |()| match question.as_ref() {
+            Question::Attention(plan) => Ok(parts::attention(&attention::view(plan, &traced)?)),
+            Question::Explain(_) | Question::Predict(_) => Err(ExplainError::Cancelled),
+        };
+        let mut made = subject.map(vec![()], |()| Passes::NONE, view)?;
+        made.pop().unwrap_or(Err(Failure::Cancelled))
+    }
 }
 
-fn explained(plan: &ExplainPlan, index: usize, subject: &Subject<'_>) -> Result<Made, Failure> {
+fn explained(plan: &ExplainPlan, index: usize, subject: &Subject) -> Result<Made, Failure> {
     let configured = &plan.methods[index];
     let classes = plan.target.classes(subject.prediction());
     let attributions = configured.attribute(subject, &classes, plan.seed)?;
@@ -233,9 +282,9 @@ fn explained(plan: &ExplainPlan, index: usize, subject: &Subject<'_>) -> Result<
     parts::explanations(id, subject.model(), plan.granularity, subject.text(), &attributions, fallback)
 }
 
-fn fail(parts: &[(Part, ResultKey)], failure: &Failure, started: Instant, give: &mut dyn FnMut(Computed)) {
+fn fail(parts: &[(Part, ResultKey)], failure: &Failure, give: &mut dyn FnMut(Computed)) {
     for (_, key) in parts {
         let outcome = Err(failure.clone());
-        give(Computed { key: *key, outcome, part: "none", took: started.elapsed() });
+        give(Computed { key: *key, outcome, part: "none", took: Duration::ZERO });
     }
 }

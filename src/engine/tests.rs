@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::ResolvedTarget;
-use super::{Engine, ExplainPlan, Failure, ModelSource, OwnedText, Pool, Question, Visit, load_models};
+use super::{
+    Capacity, Engine, ExplainPlan, Failure, ModelSource, OwnedText, Question, Scheduler, Visit, load_models,
+};
 use crate::cache::Cache;
 use crate::explain::granularity::Granularity;
-use crate::explain::{Attribution, Configured, ExplainError, Method, Subject, registry};
+use crate::explain::{Attribution, Configured, Cost, ExplainError, Method, Subject, registry};
 use crate::metrics::Metrics;
-use crate::model::Model;
+use crate::model::{Keep, Model};
 
 /// A method with a fault, under the name of another.
 struct Faulty;
@@ -24,7 +26,15 @@ impl Configured for Faulty {
         "faulty".into()
     }
 
-    fn attribute(&self, _: &Subject<'_>, _: &[usize], _: u64) -> Result<Vec<Attribution>, ExplainError> {
+    fn keep(&self) -> Keep {
+        Keep::Outputs
+    }
+
+    fn cost(&self, _: usize, _: usize) -> Cost {
+        Cost::NOTHING
+    }
+
+    fn attribute(&self, _: &Subject, _: &[usize], _: u64) -> Result<Vec<Attribution>, ExplainError> {
         panic!("out of luck")
     }
 }
@@ -33,9 +43,18 @@ fn engine() -> (Arc<Engine>, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::default());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/three-labels");
     let models = load_models(&[ModelSource { id: "m".into(), path }], &metrics).unwrap();
-    let pool = Pool::new(1, metrics.clone()).unwrap();
+    let scheduler = Scheduler::new(1, metrics.clone()).unwrap();
     let cache = Cache::new(1 << 20, None, None, metrics.clone());
-    (Arc::new(Engine::new(models, pool, cache, 8, metrics.clone())), metrics)
+    (
+        Arc::new(Engine::new(
+            models,
+            scheduler,
+            cache,
+            Capacity { requests: 8, bytes: 1 << 30 },
+            metrics.clone(),
+        )),
+        metrics,
+    )
 }
 
 fn question(model: Arc<Model>, methods: Vec<Box<dyn Configured>>) -> Arc<Question> {

@@ -7,9 +7,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::admission::Place;
+use super::admission::{Errand, Place};
+use super::demand::{Demand, Need};
 use super::flight::{Boarding, Duty, Lost, Ticket};
 use super::question::Computed;
+use super::scheduler::Expected;
+use super::seconds::Seconds;
 use super::{Engine, Failure, OwnedText, Question, put_together};
 use crate::cache::durable::Unavailable;
 use crate::cache::memory::Record;
@@ -20,6 +23,10 @@ use crate::metrics::Source;
 pub struct Visit {
     deadline: Instant,
     allowed: Duration,
+    /// What its texts will take whose turn has not come.
+    waiting: Arc<Seconds>,
+    /// What one of them has of that.
+    share: f64,
     place: Mutex<Option<Arc<Place>>>,
 }
 
@@ -66,7 +73,25 @@ type Outcome = Result<Landed, Failure>;
 impl Visit {
     /// A visit that begins now and is allowed this much time.
     pub fn of(allowed: Duration) -> Self {
-        Visit { deadline: Instant::now() + allowed, allowed, place: Mutex::new(None) }
+        let deadline = Instant::now() + allowed;
+        Visit { deadline, allowed, waiting: Arc::default(), share: 0.0, place: Mutex::new(None) }
+    }
+
+    /// A visit with these texts, which are not all asked about at once.
+    #[must_use]
+    pub fn with_texts<'a>(
+        self,
+        engine: &Engine,
+        question: &Question,
+        texts: impl Iterator<Item = &'a OwnedText>,
+    ) -> Self {
+        let pace = engine.pace(question.model());
+        let (mut seconds, mut count) = (0.0, 0);
+        for text in texts {
+            seconds += question.probable_demand(text).need(&pace).seconds;
+            count += 1;
+        }
+        Visit { waiting: Arc::new(Seconds::new(seconds)), share: seconds / f64::from(count.max(1)), ..self }
     }
 
     /// When the answer is late.
@@ -80,12 +105,12 @@ impl Visit {
     }
 
     /// The request's place: one for all its texts, taken when the first of them needs a worker.
-    fn place(&self, engine: &Engine) -> Result<Arc<Place>, Failure> {
+    fn place(&self, engine: &Engine, need: &Need) -> Result<Arc<Place>, Failure> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = &*place {
             return Ok(place.clone());
         }
-        let new = Arc::new(engine.admission.enter()?);
+        let new = Arc::new(engine.admission.enter(need, self.waiting.clone(), self.allowed)?);
         *place = Some(new.clone());
         Ok(new)
     }
@@ -103,6 +128,7 @@ impl Engine {
         question: &Arc<Question>,
         text: OwnedText,
     ) -> Result<Told, Failure> {
+        visit.waiting.add(-visit.share);
         let recipe = question.recipe(&text);
         let mut gathered = Gathered::default();
         for key in &recipe.keys {
@@ -196,13 +222,15 @@ impl Engine {
         if let Boarding::Boarded(tickets, _) = self.flights.board(keys, false) {
             return Ok(tickets);
         }
-        let place = visit.place(self)?;
+        let need = question.probable_demand(text).need(&self.pace(question.model()));
+        let place = visit.place(self, &need)?;
         let Boarding::Boarded(tickets, duty) = self.flights.board(keys, true) else {
             return Err(Failure::Internal("a flight could not begin".into()));
         };
         if let Some(duty) = duty {
             let (engine, question, text) = (self.clone(), question.clone(), text.clone());
-            duty.fly(|duty| async move { engine.fly(duty, question, text, place).await });
+            let errand = Arc::new(place.begin(need));
+            duty.fly(|duty| async move { engine.fly(duty, question, text, (place, errand)).await });
         }
         Ok(tickets)
     }
@@ -213,20 +241,30 @@ impl Engine {
         mut duty: Duty<ResultKey, Outcome>,
         question: Arc<Question>,
         text: OwnedText,
-        _place: Arc<Place>,
+        (place, errand): (Arc<Place>, Arc<Errand>),
     ) {
+        let mut place = Some(place);
         self.land_what_is_known(&mut duty).await;
         let wanted = duty.keys();
         if wanted.is_empty() {
             return;
         }
         let (sender, mut computed) = mpsc::unbounded_channel::<(Computed, Duration)>();
-        let work = self.pool.run(move |cancellation, waited| {
+        let pace = self.pace(question.model());
+        let seconds = question.probable_demand(&text).need(&pace).seconds;
+        let progress = errand.progress().clone();
+        let held = errand.clone();
+        let work = self.scheduler.run(Expected { seconds, pace: pace.clone(), progress }, move |job| {
+            let settle = |demand: Demand| {
+                let need = demand.need(&pace);
+                job.settle(need.seconds);
+                errand.settle(need);
+            };
             let mut called_off = false;
-            question.compute(&text, &wanted, cancellation, &mut |result| {
+            question.compute(&text, &wanted, job, settle, &mut |result| {
                 called_off |= matches!(result.outcome, Err(Failure::Cancelled));
                 // Nobody there to receive it means that it was called off.
-                let _ = sender.send((result, waited));
+                let _ = sender.send((result, job.waited()));
             });
             if called_off { Err(Failure::Cancelled) } else { Ok(()) }
         });
@@ -234,7 +272,14 @@ impl Engine {
         let outcome = loop {
             tokio::select! {
                 biased;
-                Some((result, waited)) = computed.recv() => self.land(&mut duty, result, waited),
+                Some((result, waited)) = computed.recv() => {
+                    // Who has the whole answer may come again at once, and there is room then.
+                    if duty.keys() == [result.key] {
+                        held.end();
+                        place = None;
+                    }
+                    self.land(&mut duty, result, waited);
+                }
                 outcome = &mut work => break outcome,
             }
         };
@@ -242,6 +287,7 @@ impl Engine {
             self.land(&mut duty, result, waited);
         }
         let rest = outcome.err().unwrap_or_else(|| Failure::Internal("a part was not computed".into()));
+        drop(place);
         duty.land_rest(&Err(rest));
     }
 

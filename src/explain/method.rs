@@ -11,10 +11,11 @@ use serde_path_to_error::Segment;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::cost::Cost;
 use super::output::Output;
 use super::subject::Subject;
 use crate::json_pointer;
-use crate::model::Model;
+use crate::model::{Keep, Model};
 
 /// Token scores for one target, before they are added up to words.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +98,9 @@ pub enum ExplainError {
         /// The option and what is wrong with it.
         fault: OptionFault,
     },
+    /// A piece of the work panicked. What it said stays unsaid: it may quote the text.
+    #[error("a method panicked")]
+    Panicked,
     /// The network gave numbers that are not finite.
     #[error("the model's output is not finite for this text")]
     NotFinite,
@@ -121,6 +125,8 @@ pub trait AttributionMethod: Send + Sync + 'static {
     const SAMPLES: bool = false;
     /// Whether it needs a target class.
     const USES_TARGET: bool = true;
+    /// What it reads of the text's own forward pass.
+    const KEEP: Keep;
     /// Its options; `Default` gives the documented defaults, `Serialize` the canonical form.
     type Options: DeserializeOwned + Serialize + ToSchema + Default + Debug + Send + Sync;
 
@@ -137,14 +143,19 @@ pub trait AttributionMethod: Send + Sync + 'static {
         Ok(())
     }
 
+    /// What it will take for a text of so many tokens and so many classes, beyond the text's own forward
+    /// pass.
+    fn cost(options: &Self::Options, tokens: usize, classes: usize) -> Cost;
+
     /// Scores the tokens of a text for each class in `classes` (ignored unless
-    /// [`Self::USES_TARGET`]), in that order.
+    /// [`Self::USES_TARGET`]), in that order. This code runs on a thread that only waits: what takes long
+    /// goes through [`Subject::map`] and the subject's other functions.
     ///
     /// # Errors
     /// See [`ExplainError`].
     fn attribute(
         options: &Self::Options,
-        subject: &Subject<'_>,
+        subject: &Subject,
         classes: &[usize],
         seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError>;
@@ -183,13 +194,17 @@ pub trait Configured: Send + Sync {
     fn method(&self) -> &dyn Method;
     /// Every option with its value, defaults filled in: equal requests give equal strings.
     fn canonical_options(&self) -> String;
+    /// See [`AttributionMethod::KEEP`].
+    fn keep(&self) -> Keep;
+    /// See [`AttributionMethod::cost`].
+    fn cost(&self, tokens: usize, classes: usize) -> Cost;
     /// See [`AttributionMethod::attribute`].
     ///
     /// # Errors
     /// See [`ExplainError`].
     fn attribute(
         &self,
-        subject: &Subject<'_>,
+        subject: &Subject,
         classes: &[usize],
         seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError>;
@@ -302,9 +317,17 @@ impl<M: AttributionMethod> Configured for ConfiguredMethod<M> {
         serde_json::to_string(&self.options).unwrap_or_default()
     }
 
+    fn keep(&self) -> Keep {
+        M::KEEP
+    }
+
+    fn cost(&self, tokens: usize, classes: usize) -> Cost {
+        M::cost(&self.options, tokens, classes)
+    }
+
     fn attribute(
         &self,
-        subject: &Subject<'_>,
+        subject: &Subject,
         classes: &[usize],
         seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {

@@ -1,10 +1,13 @@
-//! The methods: plain synchronous functions over a model. No async, no HTTP, no SQL.
+//! The methods: plain synchronous functions over a model. No async, no HTTP, no SQL, no threads: what is
+//! heavy goes to a [`Crew`].
 //!
 //! A new method is one file in its family and one line in [`registry`].
 
 pub mod attention;
 pub mod attribution;
 pub mod cancellation;
+pub mod cost;
+pub mod crew;
 pub mod granularity;
 pub mod method;
 pub mod output;
@@ -12,6 +15,8 @@ pub mod registry;
 pub mod subject;
 
 pub use cancellation::Cancellation;
+pub use cost::{Cost, Passes};
+pub use crew::Crew;
 pub use method::{Attribution, Configured, Convergence, ExplainError, Family, Method, OptionFault};
 pub use output::Output;
 pub use subject::Subject;

@@ -6,7 +6,7 @@ use std::fmt;
 const SCHEMA: u32 = 1;
 
 /// Raised when the same inputs may give other bits: operators, their order, a library beneath them.
-const NUMERICS: u32 = 1;
+const NUMERICS: u32 = 2;
 
 /// Weights and arithmetic.
 const PRECISION: &str = "f32";

@@ -8,6 +8,7 @@ pub mod backward;
 pub mod candle_ops;
 pub mod config;
 pub mod encoder;
+mod footprint;
 mod forward;
 pub mod interventions;
 pub mod kernel_ops;

@@ -56,7 +56,7 @@ impl Asking {
     /// # Errors
     /// The failure of a single text; for a batch, that the house is full or that no picture is made of
     /// many answers.
-    pub async fn answer(self, question: Question, input: Input) -> Result<Response, Problem> {
+    pub async fn answer(mut self, question: Question, input: Input) -> Result<Response, Problem> {
         let started = Instant::now();
         let question = Arc::new(question);
         match input {
@@ -75,6 +75,8 @@ impl Asking {
             }
             Input::Batch(items) => {
                 self.accepts.choose(&[Representation::Json]).map_err(|_| Problem::no_picture_of_many())?;
+                let texts = items.iter().filter_map(|(text, _)| text.as_ref().ok());
+                self.visit = self.visit.with_texts(&self.engine, &question, texts);
                 self.answer_batch(&question, items, started).await
             }
         }

@@ -3,6 +3,7 @@
 mod answers;
 mod deadline;
 pub mod document;
+mod dry_run;
 mod input;
 mod json_body;
 mod listen;

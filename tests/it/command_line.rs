@@ -77,6 +77,20 @@ fn explain_as_json_has_every_method_asked_for_and_reads_standard_input() {
 }
 
 #[test]
+fn explain_tells_what_it_would_take_and_does_not_do_it() {
+    let output_of = |arguments: &[&str]| {
+        let output = output(with_model("three-labels").args(arguments));
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let text = output_of(&["explain", "the film is good", "--dry-run"]);
+    assert!(text.contains("forward passes   about 18, at most 130") && !text.contains("film"), "{text}");
+    let json = output_of(&["explain", "the film is good", "--dry-run", "--json", "--method", "saliency"]);
+    let told: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&told["forwards"]["most"], &told["backwards"]["most"]), (&Value::from(1), &Value::from(1)));
+}
+
+#[test]
 fn a_bad_argument_or_text_ends_with_a_message_and_a_code() {
     for (arguments, code, named) in [
         (vec!["explain", ""], 1, "blank"),

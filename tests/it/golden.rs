@@ -2,12 +2,14 @@
 //! `tools/make_fixtures.py`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::support::golden::{BUNDLED, Case, Golden, assert_close, assert_values, model_directory};
 use candle_core::Tensor;
 use explaind::explain::attention::rollout::rollout;
 use explaind::explain::attention::statistics::HeadStatistics;
-use explaind::explain::{Attribution, Cancellation, Subject, attention, registry};
+use explaind::explain::crew::Alone;
+use explaind::explain::{Attribution, Subject, attention, registry};
 use explaind::model::{
     Batch, Cotangent, Encoder, HiddenEdit, Intervention, Keep, Matrix, Model, Trace, Wanted,
 };
@@ -20,7 +22,7 @@ const TOLERANCE: f64 = 2e-5;
 /// a larger share of them.
 const LOGITS_TOLERANCE: f64 = 5e-5;
 
-fn every_case(check: impl Fn(&Model, &Case)) {
+fn every_case(check: impl Fn(&Arc<Model>, &Case)) {
     for golden in Golden::all() {
         for case in &golden.cases {
             check(&golden.model, case);
@@ -308,12 +310,12 @@ fn interventions(case: &Case) -> Vec<(&'static str, Intervention)> {
 }
 
 /// The scores of a method for the predicted class of a case.
-fn attribute(model: &Model, case: &Case, method: &str, options: Value) -> Attribution {
+fn attribute(model: &Arc<Model>, case: &Case, method: &str, options: Value) -> Attribution {
     let text = case.encode(model);
     assert_eq!(text.ids, case.ids, "case {} is tokenised as by transformers", case.id);
-    let subject = Subject::new(model, &text, Keep::Gradients, Cancellation::new()).unwrap();
     let configured =
         registry::find(method).expect("a known method").configure(Some(&options), model).unwrap();
+    let subject = Subject::new(model.clone(), text, configured.keep(), Arc::new(Alone)).unwrap();
     configured.attribute(&subject, &[case.predicted], 0).unwrap().swap_remove(0)
 }
 

@@ -3,6 +3,7 @@
 mod cache;
 mod command_line;
 mod configuration;
+mod dry_run;
 mod golden;
 mod http;
 mod http_document;

@@ -147,6 +147,34 @@ fn a_long_explanation_does_not_keep_short_questions_waiting_to_its_end() {
 }
 
 #[test]
+fn who_could_not_be_answered_in_time_is_told_so_at_once_and_a_short_question_still_is() {
+    let server = bundled(8);
+    let _first = send(&server, &slow_body("ahead"));
+    eventually("the first one is under way", || server.figure("explaind_queue_seconds_count") == 1.0);
+    let asked = Instant::now();
+    let refused = with_timeout(&server, &slow_body("behind"), "1");
+    let problem = refused.problem(429);
+    assert!(problem["detail"].as_str().unwrap().contains("the work that comes first"), "{problem}");
+    assert!(problem["remedy"].as_str().unwrap().contains("X-Request-Timeout"), "{problem}");
+    assert!(refused.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 1);
+    assert!(asked.elapsed() < Duration::from_secs(1), "it did not wait for its end");
+    assert_eq!(with_timeout(&server, &json!({"text": "A short film."}), "30").status, 200);
+}
+
+#[test]
+fn work_beyond_the_memory_allowed_is_refused_unless_it_is_alone() {
+    let server = Settings { models: vec![BUNDLED], most_work_bytes: 1, ..Settings::default() }.start();
+    let first = send(&server, &slow_body("large"));
+    eventually("the first one is under way", || server.figure("explaind_queue_seconds_count") == 1.0);
+    let problem = server.post("/explain", &json!({"text": "A film that is not."})).problem(429);
+    assert!(problem["detail"].as_str().unwrap().contains("memory"), "{problem}");
+    drop(first);
+    eventually("there is room again", || {
+        server.post("/explain", &json!({"text": "A film that is not."})).status == 200
+    });
+}
+
+#[test]
 fn a_connection_on_which_nothing_comes_is_closed() {
     let head_time = Duration::from_millis(300);
     let server = Settings { models: vec!["three-labels"], head_time, ..Settings::default() }.start();
@@ -183,7 +211,9 @@ fn a_body_that_does_not_arrive_in_time_is_a_408() {
 
 #[test]
 fn a_client_that_goes_away_stops_its_work() {
-    let server = bundled(8);
+    // Time enough, so that nobody is refused for the work ahead.
+    let deadline = Duration::from_secs(24 * 60 * 60);
+    let server = Settings { models: vec![BUNDLED], deadline, ..Settings::default() }.start();
     let first = send(&server, &slow_body("one"));
     let second = send(&server, &slow_body("two"));
     eventually("two workers are at it", || server.figure("explaind_queue_seconds_count") == 2.0);

@@ -1,6 +1,6 @@
 //! Tokens, words and offsets: as transformers has them, and as the contract promises for any text.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::support::golden::{BUNDLED, fixtures, load};
 use explaind::explain::granularity::Granularity;
@@ -8,10 +8,10 @@ use explaind::model::{EncodeError, EncodedText, Model, Text};
 use proptest::prelude::*;
 use serde_json::Value;
 
-static TINY: LazyLock<Model> = LazyLock::new(|| load("three-labels"));
-static CHINESE: LazyLock<Model> = LazyLock::new(|| load("chinese"));
-static PAIRS: LazyLock<Model> = LazyLock::new(|| load("pairs"));
-static BUNDLED_MODEL: LazyLock<Model> = LazyLock::new(|| load(BUNDLED));
+static TINY: LazyLock<Arc<Model>> = LazyLock::new(|| load("three-labels"));
+static CHINESE: LazyLock<Arc<Model>> = LazyLock::new(|| load("chinese"));
+static PAIRS: LazyLock<Arc<Model>> = LazyLock::new(|| load("pairs"));
+static BUNDLED_MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| load(BUNDLED));
 
 fn encode(model: &Model, text: &str) -> EncodedText {
     model.encode(Text { first: text, second: None }, true).unwrap_or_else(|error| panic!("{text:?}: {error}"))

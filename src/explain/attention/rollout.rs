@@ -1,8 +1,9 @@
 //! Attention rollout: attention multiplied up through the layers, with the residual connections.
 
 use super::{LayerAttention, layers};
-use crate::explain::Subject;
 use crate::explain::method::{Attribution, AttributionMethod, ExplainError, Family, NoOptions};
+use crate::explain::{Cost, Passes, Subject};
+use crate::model::Keep;
 
 /// The row of the first token (`[CLS]`, from which the classifier reads) of the rollout.
 pub struct AttentionRollout;
@@ -14,17 +15,27 @@ impl AttributionMethod for AttentionRollout {
     const SUMMARY: &'static str = "The share of [CLS]'s attention that reaches each token through all layers; sums to 1 over the tokens and looks at no class.";
     const SOURCE: &'static str = "Abnar & Zuidema 2020, arXiv:2005.00928";
     const USES_TARGET: bool = false;
+    const KEEP: Keep = Keep::Trace;
     type Options = NoOptions;
+
+    fn cost(_options: &NoOptions, _tokens: usize, _classes: usize) -> Cost {
+        Cost::NOTHING
+    }
 
     fn attribute(
         _options: &NoOptions,
-        subject: &Subject<'_>,
+        subject: &Subject,
         _classes: &[usize],
         _seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {
-        let maps = layers(subject.trace(), 0)?;
-        let scores = rollout(&maps).swap_remove(0);
-        Ok(vec![Attribution { class: None, output: None, scores, convergence: None }])
+        let traced = subject.clone();
+        // No pass of the network, but products of matrices as large as the text squared.
+        let rolled_out = move |()| {
+            let maps = layers(traced.trace()?, 0)?;
+            let scores = rollout(&maps).swap_remove(0);
+            Ok(Attribution { class: None, output: None, scores, convergence: None })
+        };
+        subject.map(vec![()], |()| Passes::NONE, rolled_out)
     }
 }
 

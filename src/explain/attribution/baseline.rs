@@ -96,7 +96,7 @@ impl Baseline {
     ///
     /// # Errors
     /// A baseline text of another length; [`ExplainError::Compute`].
-    pub fn embeddings(&self, method: &'static str, subject: &Subject<'_>) -> Result<Vec<f32>, ExplainError> {
+    pub fn embeddings(&self, method: &'static str, subject: &Subject) -> Result<Vec<f32>, ExplainError> {
         let text = subject.text();
         let special = subject.model().tokenizer().special();
         let encoder = subject.model().encoder();

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::explain::method::{Attribution, AttributionMethod, ExplainError, Family, OptionFault};
-use crate::explain::{Output, Subject};
-use crate::model::Model;
+use crate::explain::{Cost, Output, Passes, Subject};
+use crate::model::{Keep, Model};
 
 /// ⟨e_t, ∂F/∂e_t⟩ for each token t.
 pub struct InputXGradient;
@@ -26,23 +26,29 @@ impl AttributionMethod for InputXGradient {
     const FAMILY: Family = Family::Gradient;
     const SUMMARY: &'static str = "Each word's embedding times its gradient: a first-order guess at its contribution, from one gradient.";
     const SOURCE: &'static str = "Shrikumar, Greenside, Shcherbina & Kundaje 2016, arXiv:1605.01713";
+    const KEEP: Keep = Keep::OutputGradients;
     type Options = Options;
 
     fn check(options: &Options, model: &Model) -> Result<(), OptionFault> {
         options.output.check(model)
     }
 
+    fn cost(_options: &Options, _tokens: usize, classes: usize) -> Cost {
+        Cost::exactly(Passes::new(0, classes), 1)
+    }
+
     fn attribute(
         options: &Options,
-        subject: &Subject<'_>,
+        subject: &Subject,
         classes: &[usize],
         _seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {
         let embeddings = &subject.batch().word_embeddings;
+        let gradients = subject.gradients(options.output, classes)?;
         classes
             .iter()
-            .map(|class| {
-                let gradient = subject.gradient(options.output, *class)?;
+            .zip(gradients)
+            .map(|(class, gradient)| {
                 let rows = gradient.iter().zip(embeddings.chunks_exact(gradient.width));
                 let along = |(slopes, embedding): (&[f32], &[f32])| {
                     slopes.iter().zip(embedding).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()

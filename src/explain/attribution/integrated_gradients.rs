@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::baseline::Baseline;
-use super::path::{Path, PathPoint};
+use super::path::{Path, PathPoint, points_together};
 use super::quadrature::gauss_legendre;
 use crate::explain::method::{
     Attribution, AttributionMethod, Convergence, ExplainError, Family, OptionFault,
 };
-use crate::explain::{Output, Subject};
-use crate::model::Model;
+use crate::explain::{Cost, Output, Passes, Subject};
+use crate::model::{Keep, Model};
 
 /// Sundararajan, Taly & Yan 2017.
 pub struct IntegratedGradients;
@@ -53,6 +53,8 @@ const FIRST_INTERVALS: usize = 8;
 const FEWEST_GRADIENTS: usize = FIRST_INTERVALS + 1;
 const DEFAULT_GRADIENTS: usize = 129;
 const MOST_GRADIENTS: usize = 1025;
+/// What the adaptive rule takes for most texts: two rounds.
+const USUAL_GRADIENTS: usize = 17;
 
 impl AttributionMethod for IntegratedGradients {
     const ID: &'static str = "integrated_gradients";
@@ -60,6 +62,8 @@ impl AttributionMethod for IntegratedGradients {
     const FAMILY: Family = Family::Gradient;
     const SUMMARY: &'static str = "How much each word moved the output on the way from an empty text: the gradients along the way, added up. The scores sum to the output's change.";
     const SOURCE: &'static str = "Sundararajan, Taly & Yan 2017, arXiv:1703.01365";
+    // The path makes its own passes, also at the text's end.
+    const KEEP: Keep = Keep::Outputs;
     type Options = Options;
 
     fn completed(options: Options) -> Options {
@@ -85,9 +89,22 @@ impl AttributionMethod for IntegratedGradients {
         options.output.check(model)
     }
 
+    fn cost(options: &Options, tokens: usize, classes: usize) -> Cost {
+        let along = |points: usize| Passes::new(points, points * classes);
+        let together = points_together(tokens);
+        match options.steps {
+            Some(steps) => Cost::exactly(along(steps) + Passes::FORWARD, together.min(steps)),
+            None => {
+                let most = most_points(options.max_gradients.unwrap_or(DEFAULT_GRADIENTS));
+                let expected = along(USUAL_GRADIENTS.min(most));
+                Cost { expected, most: along(most), together: together.min(FEWEST_GRADIENTS) }
+            }
+        }
+    }
+
     fn attribute(
         options: &Options,
-        subject: &Subject<'_>,
+        subject: &Subject,
         classes: &[usize],
         _seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {
@@ -145,8 +162,8 @@ impl Integral {
 }
 
 fn fixed(
-    path: &Path<'_>,
-    subject: &Subject<'_>,
+    path: &Path,
+    subject: &Subject,
     output: Output,
     classes: &[usize],
     steps: usize,
@@ -171,11 +188,7 @@ fn fixed(
 
 /// Trapezoid rules on twice as many intervals each round, until every class has converged or the
 /// next round would cost more than `most_gradients`.
-fn adaptive(
-    path: &Path<'_>,
-    classes: &[usize],
-    most_gradients: usize,
-) -> Result<Vec<Integral>, ExplainError> {
+fn adaptive(path: &Path, classes: &[usize], most_gradients: usize) -> Result<Vec<Integral>, ExplainError> {
     let mut intervals = FIRST_INTERVALS;
     let first: Vec<f64> = (0..=intervals).map(|index| index as f64 / intervals as f64).collect();
     let mut trapezoids = by_class(path.evaluate(&first, classes)?, classes.len());
@@ -198,6 +211,15 @@ fn adaptive(
             trapezoids[slot] = interleaved(std::mem::take(&mut trapezoids[slot]), new);
         }
     }
+}
+
+/// The points of the last round that `max_gradients` leaves room for.
+fn most_points(max_gradients: usize) -> usize {
+    let mut intervals = FIRST_INTERVALS;
+    while 2 * intervals < max_gradients {
+        intervals *= 2;
+    }
+    intervals + 1
 }
 
 /// From points with their classes to classes with their points.

@@ -1,21 +1,20 @@
 //! The straight line of word embeddings from a baseline to a text, and the output's slope along it.
 
-use std::sync::{Mutex, PoisonError};
-
-use rayon::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::explain::method::ExplainError;
-use crate::explain::{Output, Subject};
+use crate::explain::{Output, Passes, Subject};
 use crate::model::{Batch, Cotangent, Gradients, Keep, Problem, Trace, Wanted};
 
-/// x′ + α (x − x′) in the space of word embeddings.
-pub struct Path<'a> {
-    subject: &'a Subject<'a>,
+/// x′ + α (x − x′) in the space of word embeddings. A clone is the same path.
+#[derive(Clone)]
+pub struct Path {
+    subject: Subject,
     output: Output,
     /// x′: `[tokens, hidden]`.
-    baseline: Vec<f32>,
+    baseline: Arc<Vec<f32>>,
     /// Rooms of chunks that are done, for those that come.
-    rooms: Mutex<Vec<Room>>,
+    rooms: Arc<Mutex<Vec<Room>>>,
 }
 
 /// What a chunk of nodes works in.
@@ -36,19 +35,25 @@ pub struct PathPoint {
 }
 
 /// Rows that run through the network together: enough to fill a matrix product, few enough that
-/// one text occupies all threads and that a cancelled request stops soon.
+/// one text occupies all threads, that others soon have their turn, and that a cancelled request stops.
 const CHUNK_ROWS: usize = 160;
 
-impl<'a> Path<'a> {
+/// Points of a path that run through the network together: a function of the text alone, so that neither
+/// scores nor costs depend on what else is at work.
+pub fn points_together(tokens: usize) -> usize {
+    (CHUNK_ROWS / tokens.max(1)).max(1)
+}
+
+impl Path {
     /// The path from `baseline` `[tokens, hidden]` to the subject's text.
     ///
     /// # Errors
     /// A baseline of another shape.
-    pub fn new(subject: &'a Subject<'a>, output: Output, baseline: Vec<f32>) -> Result<Self, ExplainError> {
+    pub fn new(subject: &Subject, output: Output, baseline: Vec<f32>) -> Result<Self, ExplainError> {
         if baseline.len() != subject.batch().word_embeddings.len() {
             return Err(candle_core::Error::Msg("the baseline has another shape than the text".into()).into());
         }
-        Ok(Path { subject, output, baseline, rooms: Mutex::default() })
+        Ok(Path { subject: subject.clone(), output, baseline: Arc::new(baseline), rooms: Arc::default() })
     }
 
     /// The network at each position α, for each class: one forward pass for all classes of a point,
@@ -61,17 +66,12 @@ impl<'a> Path<'a> {
         positions: &[f64],
         classes: &[usize],
     ) -> Result<Vec<Vec<PathPoint>>, ExplainError> {
-        let in_chunk = (CHUNK_ROWS / self.subject.tokens()).max(1);
-        let mut points = Vec::with_capacity(positions.len());
-        // In rounds of a chunk for each worker: between two rounds, workers turn to whoever else waits.
-        for round in positions.chunks(in_chunk * rayon::current_num_threads()) {
-            let chunks: Vec<Vec<Vec<PathPoint>>> = round
-                .par_chunks(in_chunk)
-                .map(|chunk| self.evaluate_chunk(chunk, classes))
-                .collect::<Result<_, _>>()?;
-            points.extend(chunks.into_iter().flatten());
-        }
-        Ok(points)
+        let chunks = positions.chunks(points_together(self.subject.tokens())).map(<[f64]>::to_vec).collect();
+        let gradients = classes.len();
+        let passes = move |chunk: &Vec<f64>| Passes::new(chunk.len(), chunk.len() * gradients);
+        let (path, classes) = (self.clone(), classes.to_vec());
+        let evaluate = move |chunk: Vec<f64>| path.evaluate_chunk(&chunk, &classes);
+        Ok(self.subject.map(chunks, passes, evaluate)?.into_iter().flatten().collect())
     }
 
     /// The output at the baseline for each class, by a forward pass alone.
@@ -79,12 +79,11 @@ impl<'a> Path<'a> {
     /// # Errors
     /// As [`Self::evaluate`].
     pub fn baseline_outputs(&self, classes: &[usize]) -> Result<Vec<f64>, ExplainError> {
-        let mut room = self.room();
-        self.fill(&mut room.batch, &[0.0]);
-        let encoder = self.subject.model().encoder();
-        encoder.forward_into(&room.batch, Keep::Outputs, &mut room.trace)?;
-        let logits = finite(room.trace.logits(0))?;
-        Ok(classes.iter().map(|class| self.output.value(self.problem(), logits, *class)).collect())
+        let mut batch = Batch::default();
+        self.fill(&mut batch, &[0.0]);
+        let logits = self.subject.logits(vec![batch])?.concat();
+        finite(&logits)?;
+        Ok(classes.iter().map(|class| self.output.value(self.problem(), &logits, *class)).collect())
     }
 
     fn evaluate_chunk(
@@ -92,7 +91,6 @@ impl<'a> Path<'a> {
         positions: &[f64],
         classes: &[usize],
     ) -> Result<Vec<Vec<PathPoint>>, ExplainError> {
-        self.subject.cancellation().check()?;
         let mut room = self.room();
         let Room { batch, trace, cotangent, gradients } = &mut room;
         let encoder = self.subject.model().encoder();
@@ -157,7 +155,7 @@ impl<'a> Path<'a> {
                 0.0 => batch.word_embeddings.extend_from_slice(&self.baseline),
                 1.0 => batch.word_embeddings.extend_from_slice(&own.word_embeddings),
                 _ => {
-                    let ends = own.word_embeddings.iter().zip(&self.baseline);
+                    let ends = own.word_embeddings.iter().zip(self.baseline.iter());
                     batch.word_embeddings.extend(ends.map(|(end, start)| start + (end - start) * alpha));
                 }
             }
@@ -165,9 +163,9 @@ impl<'a> Path<'a> {
     }
 }
 
-fn finite(logits: &[f32]) -> Result<&[f32], ExplainError> {
+fn finite(logits: &[f32]) -> Result<(), ExplainError> {
     match logits.iter().all(|logit| logit.is_finite()) {
-        true => Ok(logits),
+        true => Ok(()),
         false => Err(ExplainError::NotFinite),
     }
 }

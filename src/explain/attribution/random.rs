@@ -1,7 +1,8 @@
 //! The control: scores that know nothing of the model. A method that does no better says nothing.
 
-use crate::explain::Subject;
 use crate::explain::method::{Attribution, AttributionMethod, ExplainError, Family, NoOptions};
+use crate::explain::{Cost, Subject};
+use crate::model::Keep;
 
 /// Independent uniform scores in [−1, 1), fixed by the seed and the tokens.
 pub struct Random;
@@ -14,11 +15,16 @@ impl AttributionMethod for Random {
     const SOURCE: &'static str = "Adebayo et al. 2018, arXiv:1810.03292 (on the need for controls)";
     const SAMPLES: bool = true;
     const USES_TARGET: bool = false;
+    const KEEP: Keep = Keep::Outputs;
     type Options = NoOptions;
+
+    fn cost(_options: &NoOptions, _tokens: usize, _classes: usize) -> Cost {
+        Cost::NOTHING
+    }
 
     fn attribute(
         _options: &NoOptions,
-        subject: &Subject<'_>,
+        subject: &Subject,
         _classes: &[usize],
         seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::explain::method::{Attribution, AttributionMethod, ExplainError, Family, OptionFault};
-use crate::explain::{Output, Subject};
-use crate::model::Model;
+use crate::explain::{Cost, Output, Passes, Subject};
+use crate::model::{Keep, Model};
 
 /// ‖∂F/∂e_t‖ for each token t.
 pub struct Saliency;
@@ -51,22 +51,28 @@ impl AttributionMethod for Saliency {
     const FAMILY: Family = Family::Gradient;
     const SUMMARY: &'static str = "How strongly the output reacts to a small change of each word: the norm of its gradient. Never negative, says nothing of direction.";
     const SOURCE: &'static str = "Simonyan, Vedaldi & Zisserman 2014, arXiv:1312.6034";
+    const KEEP: Keep = Keep::OutputGradients;
     type Options = Options;
 
     fn check(options: &Options, model: &Model) -> Result<(), OptionFault> {
         options.output.check(model)
     }
 
+    fn cost(_options: &Options, _tokens: usize, classes: usize) -> Cost {
+        Cost::exactly(Passes::new(0, classes), 1)
+    }
+
     fn attribute(
         options: &Options,
-        subject: &Subject<'_>,
+        subject: &Subject,
         classes: &[usize],
         _seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {
+        let gradients = subject.gradients(options.output, classes)?;
         classes
             .iter()
-            .map(|class| {
-                let gradient = subject.gradient(options.output, *class)?;
+            .zip(gradients)
+            .map(|(class, gradient)| {
                 Ok(Attribution {
                     class: Some(*class),
                     output: Some(options.output),

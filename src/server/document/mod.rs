@@ -1,6 +1,7 @@
 //! The API's description of itself: OpenAPI 3.1, made of the handlers and types themselves.
 
 mod batch;
+mod dry_run;
 mod options;
 pub mod responses;
 
@@ -10,6 +11,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
 
 pub use batch::{Batch, Failed, TextOrPair};
+pub use dry_run::{DryRun, DryRunItem};
 pub use options::{MethodOptions, method_ids};
 
 use crate::engine::Answer;
@@ -27,7 +29,7 @@ use crate::server::problem::Problem;
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
         contact()
     ),
-    components(schemas(Answer, Batch, Problem)),
+    components(schemas(Answer, Batch, DryRun, Problem)),
     tags(
         (name = "texts", description = "Questions about texts"),
         (name = "catalogue", description = "What is served"),

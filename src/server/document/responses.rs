@@ -14,7 +14,7 @@ use utoipa::openapi::{Content, Header, Ref, RefOr, Schema};
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::engine::Answer;
-use crate::server::document::Batch;
+use crate::server::document::{Batch, DryRun};
 use crate::server::problem::{Kind, Problem};
 
 /// Real answers to show.
@@ -25,6 +25,8 @@ pub trait Examples {
     const ONE: &'static str;
     /// An answer to a batch, as JSON.
     const MANY: &'static str;
+    /// What a dry run tells, as JSON.
+    const DRY_RUN: &'static str;
 }
 
 /// The responses to a question about texts.
@@ -48,6 +50,7 @@ impl<E: Examples> IntoResponses for TextResponses<E> {
             .examples_from_iter([
                 ("one", example("One text", E::ONE)),
                 ("many", example("A batch; an item that fails spoils no other", E::MANY)),
+                ("dry-run", example("A dry run: what an answer would take", E::DRY_RUN)),
             ])
             .build();
         let response =
@@ -160,7 +163,8 @@ fn text_content(example: &str) -> Content {
 }
 
 fn one_or_many() -> Schema {
-    OneOfBuilder::new().item(reference::<Answer>()).item(reference::<Batch>()).into()
+    let answers = OneOfBuilder::new().item(reference::<Answer>()).item(reference::<Batch>());
+    answers.item(reference::<DryRun>()).into()
 }
 
 fn reference<T: ToSchema>() -> Ref {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Kind, Problem};
-use crate::engine::Failure;
+use crate::engine::{Failure, Overload};
 use crate::model::EncodeError;
 use crate::server::input::Pointers;
 use crate::server::request_id::RequestId;
@@ -32,7 +32,10 @@ impl Problem {
             of_text(EncodeError::TooLong { tokens: 802, limit: 512 }),
             Problem::of_fault(&Failure::TooLarge { amount: 18_874_368, limit: 5_000_000, unit: "weights" }),
             Problem::of_failure(Failure::NotFinite, &pointers()),
-            Problem::of_fault(&Failure::Overloaded { most: 256, retry_after: Duration::from_secs(3) }),
+            Problem::of_fault(&Failure::Overloaded {
+                overload: Overload::Requests { most: 256 },
+                retry_after: Duration::from_secs(3),
+            }),
             Problem::internal(),
             Problem::starting(),
             Problem::draining(),

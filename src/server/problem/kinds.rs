@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use super::Problem;
-use crate::engine::Failure;
+use crate::engine::{Failure, Overload};
 use crate::model::EncodeError;
 use crate::server::input::Pointers;
 
@@ -155,6 +155,11 @@ impl Problem {
         )
     }
 
+    pub(in crate::server) fn no_picture_of_a_dry_run() -> Self {
+        Problem::new(&NOT_ACCEPTABLE, "a dry run is answered as JSON alone")
+            .with_remedy("accept application/json, or leave `dry_run` out for the answer itself")
+    }
+
     pub(in crate::server) fn not_found(path: &str) -> Self {
         Problem::new(&NOT_FOUND, format!("there is nothing at `{path}`")).with_remedy(
             "POST /explain explains a text; GET /v1/models and GET /v1/methods list what there is, and /docs \
@@ -240,8 +245,12 @@ impl Problem {
                 .with_remedy("name fewer `layers` and `heads`, or send a shorter text"),
             Failure::NotFinite => told(&NOT_FINITE)
                 .with_remedy("check the model: its weights overflow single precision on this text"),
-            Failure::Overloaded { retry_after, .. } => {
-                told(&OVERLOADED).with_remedy("try again later").retry_after(*retry_after)
+            Failure::Overloaded { overload, retry_after } => {
+                let remedy = match overload {
+                    Overload::Requests { .. } | Overload::Memory { .. } => "try again later",
+                    Overload::Time { .. } => "try again later, or allow more time in X-Request-Timeout",
+                };
+                told(&OVERLOADED).with_remedy(remedy).retry_after(*retry_after)
             }
             Failure::Unavailable => told(&UNAVAILABLE)
                 .with_remedy("try again; /readyz tells when the database is back")

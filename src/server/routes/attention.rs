@@ -45,6 +45,9 @@ pub struct AttentionBody {
     /// text is an error. False by default.
     #[schema(example = false)]
     truncate: Option<bool>,
+    /// Whether only to check everything and tell what the answer would take. False by default.
+    #[schema(example = false)]
+    dry_run: Option<bool>,
 }
 
 /// What is shown in the API's description.
@@ -54,6 +57,7 @@ impl Examples for AttentionExamples {
     const DESCRIPTION: &'static str = "The prediction with attention maps; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../openapi/examples/attention.json");
     const MANY: &'static str = include_str!("../../../openapi/examples/attention-batch.json");
+    const DRY_RUN: &'static str = include_str!("../../../openapi/examples/attention-dry-run.json");
 }
 
 type AttentionResponses = TextResponses<AttentionExamples>;
@@ -70,7 +74,8 @@ type AttentionResponses = TextResponses<AttentionExamples>;
     params(TimeoutHeader),
     request_body(content = AttentionBody, description = "The question", examples(
         ("one" = (summary = "One text, one head", value = json!({"text": "A gripping film.", "layers": [5], "heads": [0]}))),
-        ("many" = (summary = "A batch", value = json!({"texts": ["Good.", ""], "layers": [5], "heads": [0]})))
+        ("many" = (summary = "A batch", value = json!({"texts": ["Good.", ""], "layers": [5], "heads": [0]}))),
+        ("dry-run" = (summary = "What it would take", value = json!({"text": "A gripping film.", "dry_run": true})))
     )),
     responses(AttentionResponses)
 )]
@@ -86,5 +91,9 @@ pub async fn attention(
     let truncate = body.truncate.unwrap_or_default();
     let question = Question::Attention(AttentionPlan::new(model, body.layers, body.heads, truncate)?);
     let input = Input::new(body.text, body.text_pair, body.texts)?;
-    Asking { engine, visit, accepts, drawings: state.drawings, id }.answer(question, input).await
+    let asking = Asking { engine, visit, accepts, drawings: state.drawings, id };
+    match body.dry_run.unwrap_or_default() {
+        true => asking.foresee(question, input).await,
+        false => asking.answer(question, input).await,
+    }
 }

@@ -60,6 +60,9 @@ pub struct ExplainBody {
     /// text is an error. False by default.
     #[schema(example = false)]
     truncate: Option<bool>,
+    /// Whether only to check everything and tell what the answer would take. False by default.
+    #[schema(example = false)]
+    dry_run: Option<bool>,
     /// For methods that sample; 0 by default.
     #[schema(example = 0, format = "uint64")]
     seed: Option<u64>,
@@ -81,6 +84,7 @@ impl Examples for ExplainExamples {
     const DESCRIPTION: &'static str = "The prediction with its explanations; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../openapi/examples/explain.json");
     const MANY: &'static str = include_str!("../../../openapi/examples/explain-batch.json");
+    const DRY_RUN: &'static str = include_str!("../../../openapi/examples/explain-dry-run.json");
 }
 
 type ExplainResponses = TextResponses<ExplainExamples>;
@@ -88,7 +92,8 @@ type ExplainResponses = TextResponses<ExplainExamples>;
 /// Explains what the model says of a text.
 ///
 /// One text, a pair, or a batch: prediction, tokens, words, and a score for each. With
-/// `Accept: text/html` or `image/svg+xml`, one answer is drawn instead.
+/// `Accept: text/html` or `image/svg+xml`, one answer is drawn instead. With `dry_run`, nothing is computed:
+/// the answer tells what it would take.
 #[utoipa::path(
     post,
     path = "/v1/explain",
@@ -98,6 +103,7 @@ type ExplainResponses = TextResponses<ExplainExamples>;
     request_body(content = ExplainBody, description = "The question", examples(
         ("one" = (summary = "One text", value = json!({"text": "A gripping film, though it drags a little."}))),
         ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""], "methods": ["saliency"]}))),
+        ("dry-run" = (summary = "What it would take", value = json!({"text": "A gripping film, though it drags a little.", "dry_run": true}))),
         ("two-methods" = (summary = "Two methods with options", value = json!({"text": "A gripping film.", "methods": ["integrated_gradients", "saliency"], "options": {"integrated_gradients": {"steps": 50}}, "target": "all"})))
     )),
     responses(ExplainResponses)
@@ -122,7 +128,11 @@ pub async fn explain(
     };
     let question = Question::Explain(ExplainPlan::new(model, request)?);
     let input = Input::new(body.text, body.text_pair, body.texts)?;
-    Asking { engine, visit, accepts, drawings: state.drawings, id }.answer(question, input).await
+    let asking = Asking { engine, visit, accepts, drawings: state.drawings, id };
+    match body.dry_run.unwrap_or_default() {
+        true => asking.foresee(question, input).await,
+        false => asking.answer(question, input).await,
+    }
 }
 
 /// A [`Target`] as JSON has it: a label, an index, `"predicted"` or `"all"`.

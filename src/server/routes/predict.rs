@@ -39,6 +39,9 @@ pub struct PredictBody {
     /// text is an error. False by default.
     #[schema(example = false)]
     truncate: Option<bool>,
+    /// Whether only to check everything and tell what the answer would take. False by default.
+    #[schema(example = false)]
+    dry_run: Option<bool>,
 }
 
 /// What is shown in the API's description.
@@ -48,6 +51,7 @@ impl Examples for PredictExamples {
     const DESCRIPTION: &'static str = "The prediction; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../openapi/examples/predict.json");
     const MANY: &'static str = include_str!("../../../openapi/examples/predict-batch.json");
+    const DRY_RUN: &'static str = include_str!("../../../openapi/examples/predict-dry-run.json");
 }
 
 type PredictResponses = TextResponses<PredictExamples>;
@@ -63,7 +67,8 @@ type PredictResponses = TextResponses<PredictExamples>;
     params(TimeoutHeader),
     request_body(content = PredictBody, description = "The question", examples(
         ("one" = (summary = "One text", value = json!({"text": "A gripping film."}))),
-        ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""]})))
+        ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""]}))),
+        ("dry-run" = (summary = "What it would take", value = json!({"texts": ["A gripping film.", ""], "dry_run": true})))
     )),
     responses(PredictResponses)
 )]
@@ -78,5 +83,9 @@ pub async fn predict(
     let model = engine.model(body.model.as_deref())?;
     let question = Question::Predict(PredictPlan { model, truncate: body.truncate.unwrap_or_default() });
     let input = Input::new(body.text, body.text_pair, body.texts)?;
-    Asking { engine, visit, accepts, drawings: state.drawings, id }.answer(question, input).await
+    let asking = Asking { engine, visit, accepts, drawings: state.drawings, id };
+    match body.dry_run.unwrap_or_default() {
+        true => asking.foresee(question, input).await,
+        false => asking.answer(question, input).await,
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use explaind::kernels::simd::InstructionSet;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 /// All cases of one model.
 pub struct Golden {
-    pub model: Model,
+    pub model: Arc<Model>,
     pub cases: Vec<Case>,
 }
 
@@ -46,8 +47,8 @@ pub fn model_directory(name: &str) -> PathBuf {
     }
 }
 
-pub fn load(name: &str) -> Model {
-    Model::load(name, &model_directory(name)).unwrap_or_else(|error| panic!("{error}"))
+pub fn load(name: &str) -> Arc<Model> {
+    Arc::new(Model::load(name, &model_directory(name)).unwrap_or_else(|error| panic!("{error}")))
 }
 
 impl Golden {
@@ -91,7 +92,7 @@ impl Golden {
             .map(|case| Case::new(name, case, &tensors))
             .collect();
         let model = Model::load_on(name, &model_directory(name), operators);
-        Golden { model: model.unwrap_or_else(|error| panic!("{error}")), cases }
+        Golden { model: Arc::new(model.unwrap_or_else(|error| panic!("{error}"))), cases }
     }
 }
 

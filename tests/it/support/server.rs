@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use explaind::cache::Cache;
-use explaind::engine::{Engine, ModelSource, Pool, load_models};
+use explaind::engine::{Capacity, Engine, ModelSource, Scheduler, load_models};
 use explaind::metrics::Metrics;
 use explaind::server::{AppState, Limits, router, serve};
 use explaind::store::sqlite::SqliteStore;
@@ -36,6 +36,7 @@ pub struct Settings {
     pub disk_bytes: u64,
     pub age: Option<Duration>,
     pub most_requests: usize,
+    pub most_work_bytes: usize,
     pub deadline: Duration,
     pub head_time: Duration,
 }
@@ -63,6 +64,7 @@ impl Default for Settings {
             disk_bytes: 1 << 30,
             age: None,
             most_requests: 256,
+            most_work_bytes: 2 << 30,
             deadline: Duration::from_secs(120),
             head_time: Duration::from_secs(30),
         }
@@ -109,8 +111,9 @@ impl Settings {
             }
         };
         let cache = Cache::new(self.memory_bytes, self.age, store, metrics.clone());
-        let pool = Pool::new(self.threads, metrics.clone()).unwrap();
-        Arc::new(Engine::new(models, pool, cache, self.most_requests, metrics))
+        let scheduler = Scheduler::new(self.threads, metrics.clone()).unwrap();
+        let capacity = Capacity { requests: self.most_requests, bytes: self.most_work_bytes };
+        Arc::new(Engine::new(models, scheduler, cache, capacity, metrics))
     }
 }
 
