@@ -4,8 +4,8 @@
     python tools/compare_captum.py --output docs/performance
 
 The sides run in turns, each in a process of its own, and what is told are ratios of medians. It
-takes about two hours on two cores, which should have nothing else to do; `--quick` tries everything
-in a few minutes.
+takes hours on two cores, which should have nothing else to do; `--tokens`, `--base-tokens` and
+`--seconds` make it shorter, and `--quick` tries everything in a few minutes.
 """
 
 import argparse
@@ -56,6 +56,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--document", type=Path, help="where the tables go [default: the output's name with .md]")
     add("--quick", action="store_true", help="try everything, measure nothing well")
     add("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="the other sections stay")
+    add("--tokens", type=int, nargs="+", metavar="N", help="lengths for the bundled model")
+    add("--base-tokens", type=int, nargs="+", metavar="N", help="lengths for the BERT-base shape")
+    add("--seconds", type=float, metavar="S", help="about how long a case may take")
     add("--render-only", action="store_true", help="tables and plots from the results there are")
     add("--explaind", type=Path, help="the server's binary [default: cargo builds it]")
     add("--measure", type=Path, help="the example's binary [default: cargo builds it]")

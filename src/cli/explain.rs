@@ -151,7 +151,7 @@ fn load(config: &Config, id: Option<&str>) -> Result<Arc<Model>, CommandError> {
             known.join(", ")
         )));
     };
-    Model::load(&source.id, &source.path).map(Arc::new).map_err(CommandError::failure)
+    source.load(config.device).map(Arc::new).map_err(CommandError::failure)
 }
 
 /// A label, or else an index.

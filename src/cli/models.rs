@@ -2,12 +2,11 @@
 
 use super::CommandError;
 use crate::config::Config;
-use crate::model::Model;
 use crate::render::terminal;
 
 pub fn models(config: &Config) -> Result<(), CommandError> {
     for source in config.model_sources().map_err(CommandError::usage)? {
-        let model = Model::load(&source.id, &source.path).map_err(CommandError::failure)?;
+        let model = source.load(config.device).map_err(CommandError::failure)?;
         anstream::print!("{}", terminal::model(&model));
     }
     Ok(())

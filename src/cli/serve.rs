@@ -101,8 +101,9 @@ async fn start(
     let scheduler = Scheduler::new(config.threads, metrics.clone())
         .map_err(|error| CommandError::failure(format!("threads: cannot start the workers: {error}")))?;
     let capacity = Capacity { requests: config.max_queued, bytes: config.max_work_bytes.as_usize() };
+    let device = config.device;
     let loading = tokio::task::spawn_blocking(move || {
-        let models = load_models(&sources, &metrics)?;
+        let models = load_models(&sources, device, &metrics)?;
         Ok::<_, LoadError>(Engine::new(models, scheduler, cache, capacity, metrics))
     });
     let engine = loading

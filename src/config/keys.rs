@@ -40,10 +40,11 @@ pub enum Takes {
 pub const PREFIX: &str = "EXPLAIND_";
 
 /// Every key, in the order of the table.
-pub static KEYS: [&Key; 16] = [
+pub static KEYS: [&Key; 17] = [
     &LISTEN,
     &INSECURE,
     &THREADS,
+    &DEVICE,
     &MAX_QUEUED,
     &MAX_WORK_BYTES,
     &MAX_BODY_BYTES,
@@ -119,6 +120,16 @@ pub static THREADS: Key = Key {
     flag: Some("--threads"),
     meaning: "worker threads; 0 is one for each core",
     value: |config| number(config.threads as u64),
+};
+
+/// See [`Config::device`].
+pub static DEVICE: Key = Key {
+    name: "device",
+    takes: Takes::Words("`cpu`, `cuda`, or `cuda:` with a number"),
+    has_variable: true,
+    flag: None,
+    meaning: "what models run on; CUDA needs a build with `--features cuda`",
+    value: |config| Value::String(config.device.to_string()),
 };
 
 /// See [`Config::max_queued`].

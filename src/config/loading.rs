@@ -83,6 +83,7 @@ impl Layers {
             listen: self.read(&keys::LISTEN, flags.listen, default.listen),
             insecure: self.read(&keys::INSECURE, flags.insecure, default.insecure),
             threads: self.read(&keys::THREADS, flags.threads, default.threads),
+            device: self.read(&keys::DEVICE, None, default.device),
             max_queued: self.read(&keys::MAX_QUEUED, None, default.max_queued),
             max_work_bytes: self.read(&keys::MAX_WORK_BYTES, None, default.max_work_bytes),
             max_body_bytes: self.read(&keys::MAX_BODY_BYTES, None, default.max_body_bytes),
@@ -97,6 +98,9 @@ impl Layers {
             log_format: self.read(&keys::LOG_FORMAT, None, default.log_format),
             models: self.models(flags),
         };
+        if let Err(problem) = config.device.check() {
+            self.refuse(&keys::DEVICE, ConfigError::new(problem));
+        }
         if let Err(error) = config.log_filter() {
             self.refuse(&keys::LOG, error);
         }

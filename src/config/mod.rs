@@ -34,6 +34,7 @@ pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
 
 use crate::engine::ModelSource;
+use crate::model::Placement;
 
 /// The file that is read where none is named, if it is there.
 pub const DEFAULT_FILE: &str = "explaind.toml";
@@ -51,6 +52,8 @@ pub struct Config {
     pub insecure: bool,
     /// Worker threads, at most 1024; 0 means one for each core.
     pub threads: usize,
+    /// Where models run.
+    pub device: Placement,
     /// Requests that may wait or be under way at a time, 1 to 100000; more are answered 429.
     pub max_queued: usize,
     /// Memory that the work under way may take at its peak, beside models and cache; a request that would
@@ -98,6 +101,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             insecure: false,
             threads: 0,
+            device: Placement::Cpu,
             max_queued: 256,
             max_work_bytes: ByteSize::new(2 << 30),
             max_body_bytes: ByteSize::new(1 << 20),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Value;
 
 use super::{ByteSize, LogFormat};
+use crate::model::Placement;
 
 /// A type of setting.
 pub(super) trait Setting: Sized {
@@ -37,6 +38,12 @@ impl Setting for PathBuf {
 }
 
 impl Setting for SocketAddr {
+    fn from_text(text: &str) -> Option<Self> {
+        text.trim().parse().ok()
+    }
+}
+
+impl Setting for Placement {
     fn from_text(text: &str) -> Option<Self> {
         text.trim().parse().ok()
     }

@@ -36,7 +36,7 @@ use crate::cache::memory::Record;
 use crate::explain::{ExplainError, OptionFault};
 use crate::identity::{ResponseId, ResultKey};
 use crate::metrics::Metrics;
-use crate::model::{EncodeError, LoadError, Model};
+use crate::model::{EncodeError, LoadError, Model, Placement};
 use admission::Admission;
 use flight::Flights;
 use pace::Pace;
@@ -125,18 +125,34 @@ pub struct ModelSource {
     pub path: std::path::PathBuf,
 }
 
+impl ModelSource {
+    /// Loads the model onto a device, and runs it once.
+    ///
+    /// # Errors
+    /// Anything that is wrong with the model or the device.
+    pub fn load(&self, placement: Placement) -> Result<Model, LoadError> {
+        let operators = placement.operators().map_err(|problem| LoadError::file(&self.path, problem))?;
+        Model::load_on(&self.id, &self.path, &operators)
+    }
+}
+
 /// Loads and warms models, the default one first.
 ///
 /// # Errors
 /// The first model that does not load.
-pub fn load_models(sources: &[ModelSource], metrics: &Metrics) -> Result<Vec<Arc<Model>>, LoadError> {
+pub fn load_models(
+    sources: &[ModelSource],
+    placement: Placement,
+    metrics: &Metrics,
+) -> Result<Vec<Arc<Model>>, LoadError> {
     let load = |source: &ModelSource| {
         let started = std::time::Instant::now();
-        let model = Model::load(&source.id, &source.path)?;
+        let model = source.load(placement)?;
         metrics.set_model_bytes(model.id(), model.weight_bytes() as u64);
         tracing::info!(
             model = model.id(),
             fingerprint = &model.fingerprint()[..12],
+            runs_on = model.operators().name(),
             milliseconds = started.elapsed().as_millis() as u64,
             "model loaded and warm"
         );

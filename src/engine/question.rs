@@ -14,9 +14,6 @@ use crate::explain::{ExplainError, Passes, Subject};
 use crate::identity::{Recipe, ResultInputs, ResultKey, Shape};
 use crate::model::{Decision, EncodedText, Keep, Model, Text};
 
-/// The kind of device that every model runs on.
-const DEVICE: &str = "cpu";
-
 /// A text to explain, owned so that it can travel to a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedText {
@@ -162,7 +159,7 @@ impl Question {
         let common = ResultInputs {
             model: self.model().id(),
             fingerprint: self.model().fingerprint(),
-            device: DEVICE,
+            device: self.model().operators().class(),
             method: self.name(part),
             version: 1,
             options: "",

@@ -42,7 +42,8 @@ impl Configured for Faulty {
 fn engine() -> (Arc<Engine>, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::default());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/three-labels");
-    let models = load_models(&[ModelSource { id: "m".into(), path }], &metrics).unwrap();
+    let models =
+        load_models(&[ModelSource { id: "m".into(), path }], crate::model::Placement::Cpu, &metrics).unwrap();
     let scheduler = Scheduler::new(1, metrics.clone()).unwrap();
     let cache = Cache::new(1 << 20, None, None, metrics.clone());
     (

@@ -23,6 +23,25 @@ pub enum Operators {
     Candle(Device),
 }
 
+impl Operators {
+    /// The kind of device and operators, as result keys have it: other kinds, other last bits.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Operators::Kernels(_) => "cpu",
+            Operators::Candle(Device::Cpu) => "cpu-candle",
+            Operators::Candle(_) => "cuda",
+        }
+    }
+
+    /// In words: the kernels' instructions, or candle's device.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Operators::Kernels(ops) => ops.instructions(),
+            other => other.class(),
+        }
+    }
+}
+
 /// A BERT sequence classifier, ready to run.
 pub struct Encoder(AnyNetwork);
 

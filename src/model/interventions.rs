@@ -73,6 +73,9 @@ impl Interventions {
 
     /// For each of `tokens` tokens, whether it is hidden from attention; none if all are seen.
     pub(super) fn hidden_keys(&self, tokens: usize) -> Option<Vec<bool>> {
+        if self.is_empty() {
+            return None;
+        }
         let mut hidden = vec![false; tokens];
         for intervention in &self.0 {
             if let Intervention::TokenMask { tokens } = intervention {

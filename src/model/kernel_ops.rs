@@ -47,6 +47,11 @@ impl KernelOps {
         Self::on(InstructionSet::best())
     }
 
+    /// The name of the instructions.
+    pub fn instructions(&self) -> &'static str {
+        self.set.name()
+    }
+
     /// On certain instructions.
     pub fn on(set: InstructionSet) -> Self {
         KernelOps { set }

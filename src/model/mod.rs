@@ -50,6 +50,7 @@ pub struct Model {
     tokenizer: TextTokenizer,
     encoder: Encoder,
     weight_bytes: usize,
+    operators: Operators,
 }
 
 impl Model {
@@ -83,6 +84,7 @@ impl Model {
             tokenizer,
             encoder,
             weight_bytes: weights.bytes_read(),
+            operators: operators.clone(),
         };
         model.warm()?;
         Ok(model)
@@ -122,6 +124,11 @@ impl Model {
     /// Bytes that its weights take in memory.
     pub fn weight_bytes(&self) -> usize {
         self.weight_bytes
+    }
+
+    /// What runs it.
+    pub fn operators(&self) -> &Operators {
+        &self.operators
     }
 
     /// Tokenises a text for this model.

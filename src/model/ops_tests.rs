@@ -133,7 +133,8 @@ fn cases() -> impl Strategy<Value = Case> {
         .prop_map(|(sequences, heads, head_size, inner, seed, activation)| Case {
             sequences,
             heads,
-            head_size: if heads * head_size == 1 { 2 } else { head_size },
+            // Rows of a few values may be nearly constant, and their normalisation ill-conditioned.
+            head_size: if heads * head_size < 8 { 8 } else { head_size },
             inner,
             seed,
             activation,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 use super::encoder::Operators;
 use super::kernel_ops::KernelOps;
 
@@ -17,29 +19,30 @@ pub enum Placement {
 }
 
 impl Placement {
-    /// The kind of device, as result keys have it: other kinds, other last bits.
-    pub fn class(self) -> &'static str {
+    /// Whether this build can run anything there.
+    ///
+    /// # Errors
+    /// It cannot; in words for the user.
+    pub fn check(self) -> Result<(), &'static str> {
         match self {
-            Placement::Cpu => "cpu",
-            Placement::Cuda(_) => "cuda",
+            Placement::Cuda(_) if !cfg!(feature = "cuda") => {
+                Err("this build knows no CUDA; build with `cargo build --release --features cuda`")
+            }
+            _ => Ok(()),
         }
     }
 
     /// The operators of the device.
     ///
     /// # Errors
-    /// There is no such device, or this build knows no CUDA; in words for the user.
+    /// There is no such device; in words for the user.
     pub fn operators(self) -> Result<Operators, String> {
+        self.check()?;
         match self {
             Placement::Cpu => Ok(Operators::Kernels(KernelOps::best())),
-            #[cfg(feature = "cuda")]
             Placement::Cuda(number) => candle_core::Device::new_cuda(number)
                 .map(Operators::Candle)
                 .map_err(|error| format!("there is no CUDA device {number}: {error}")),
-            #[cfg(not(feature = "cuda"))]
-            Placement::Cuda(_) => {
-                Err("this build knows no CUDA; build with `cargo build --release --features cuda`".into())
-            }
         }
     }
 }
@@ -55,6 +58,12 @@ impl FromStr for Placement {
             Some(("cuda", number)) => number.parse().map(Placement::Cuda).map_err(|_| expected()),
             _ => Err(expected()),
         }
+    }
+}
+
+impl Serialize for Placement {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

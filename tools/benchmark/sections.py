@@ -4,13 +4,14 @@ import argparse
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from . import computing, loading, mkl, models
 from .contest import Tools
-from .extent import FULL, QUICK
+from .extent import FULL, QUICK, Extent
 from .machine import provenance
 from .results import read, write
 from .workers import TOOLS
@@ -20,7 +21,7 @@ Results = dict[str, Any]
 
 def measure(arguments: argparse.Namespace) -> None:
     """Each section is written as soon as it is there."""
-    extent = QUICK if arguments.quick else FULL
+    extent = narrowed(QUICK if arguments.quick else FULL, arguments)
     explaind, example = programs(arguments)
     arguments.cache.mkdir(parents=True, exist_ok=True)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -43,6 +44,17 @@ def measure(arguments: argparse.Namespace) -> None:
             origin = provenance(quick=arguments.quick) | {"mkl": found}
             keep = partial(put, arguments.output, results, name, origin)
             keep(run(keep))
+
+
+def narrowed(extent: Extent, arguments: argparse.Namespace) -> Extent:
+    """With what the command line says in place of the usual."""
+    if arguments.tokens:
+        extent = replace(extent, tokens=tuple(arguments.tokens))
+    if arguments.base_tokens:
+        extent = replace(extent, base_tokens=tuple(arguments.base_tokens))
+    if arguments.seconds:
+        extent = replace(extent, budget=replace(extent.budget, seconds=arguments.seconds))
+    return extent
 
 
 def put(output: Path, results: Results, name: str, origin: Results, section: Results) -> None:

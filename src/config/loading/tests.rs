@@ -122,6 +122,8 @@ fn every_value_that_cannot_be_is_refused_with_its_place_and_the_remedy() {
         ("insecure = \"yes\"", ["insecure is \"yes\"", "true or false"]),
         ("listen = \"everywhere\"", ["everywhere", "127.0.0.1:8080"]),
         ("log_format = \"xml\"", ["xml", "`json`"]),
+        ("device = \"gpu\"", ["gpu", "`cuda`"]),
+        ("device = \"cuda\"", ["device", "--features cuda"]),
         ("log = \"a=b=c\"", ["log", "a=b=c"]),
         ("models = 3", ["models", "tables of `id` and `path`"]),
         ("models = [[\"a\", \"b\"]]", ["entry 1", "a table of `id` and `path`"]),

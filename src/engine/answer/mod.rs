@@ -19,7 +19,7 @@ pub use text::{SentenceView, TokenView, TruncationNote, WordView};
 pub struct Answer {
     /// Identity of the answer, 64 hexadecimal digits: equal for equal questions to the same model.
     #[schema(
-        example = "16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818",
+        example = "b0510e7579f3b162a05e733ac6dd761bfee8a33a7e77b01d6f620290c2b9e231",
         pattern = "^[0-9a-f]{64}$"
     )]
     pub id: String,

@@ -56,7 +56,7 @@ impl<E: Examples> IntoResponses for TextResponses<E> {
         let response =
             drawn(ResponseBuilder::new().description(E::DESCRIPTION).content("application/json", answer));
         let response = response
-            .header("Content-Location", header("Where the answer can be had again; absent for a batch, and where the answer could not be kept", "/v1/explanations/16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818"))
+            .header("Content-Location", header("Where the answer can be had again; absent for a batch, and where the answer could not be kept", "/v1/explanations/b0510e7579f3b162a05e733ac6dd761bfee8a33a7e77b01d6f620290c2b9e231"))
             .header("Cache-Status", header("Where the results came from (RFC 9211)", "explaind; hit; detail=memory"))
             .header("Server-Timing", header("Milliseconds in the queue, of workers, and all in all", "queue;dur=0.2, compute;dur=310.5, total;dur=311.9"));
         let again = LinkBuilder::new()
@@ -147,7 +147,7 @@ fn drawn(response: ResponseBuilder) -> ResponseBuilder {
             "ETag",
             header(
                 "Names these bytes: the answer's id for JSON; absent for a batch",
-                "\"16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818\"",
+                "\"b0510e7579f3b162a05e733ac6dd761bfee8a33a7e77b01d6f620290c2b9e231\"",
             ),
         )
         .header("Vary", header("The form depends on the Accept header", "accept"))

@@ -24,7 +24,7 @@ pub struct EntityTags {
     #[param(
         rename = "If-None-Match",
         required = false,
-        example = "\"16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818\""
+        example = "\"b0510e7579f3b162a05e733ac6dd761bfee8a33a7e77b01d6f620290c2b9e231\""
     )]
     tags: String,
 }
@@ -39,7 +39,7 @@ pub struct EntityTags {
     operation_id = "recall",
     tag = "texts",
     params(
-        ("id" = String, Path, description = "The `id` of an answer: 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$", example = json!("16497bf1f0ce393d9780311e68dd986c866394b2b5f5fb87c470829daf6eb818")),
+        ("id" = String, Path, description = "The `id` of an answer: 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$", example = json!("b0510e7579f3b162a05e733ac6dd761bfee8a33a7e77b01d6f620290c2b9e231")),
         EntityTags
     ),
     responses(RecallResponses)

@@ -102,7 +102,8 @@ impl Settings {
     pub async fn engine(&self, metrics: Arc<Metrics>) -> Arc<Engine> {
         let source = |id: &&str| ModelSource { id: (*id).into(), path: model_directory(id) };
         let sources: Vec<ModelSource> = self.models.iter().map(source).collect();
-        let models = load_models(&sources, &metrics).unwrap_or_else(|error| panic!("{error}"));
+        let models = load_models(&sources, explaind::model::Placement::Cpu, &metrics)
+            .unwrap_or_else(|error| panic!("{error}"));
         let store = match &self.database {
             None => None,
             Some(path) => {
