@@ -59,6 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--tokens", type=int, nargs="+", metavar="N", help="lengths for the bundled model")
     add("--base-tokens", type=int, nargs="+", metavar="N", help="lengths for the BERT-base shape")
     add("--seconds", type=float, metavar="S", help="about how long a case may take")
+    add("--load-rounds", type=int, metavar="N", help="how often each server is loaded")
     add("--render-only", action="store_true", help="tables and plots from the results there are")
     add("--explaind", type=Path, help="the server's binary [default: cargo builds it]")
     add("--measure", type=Path, help="the example's binary [default: cargo builds it]")

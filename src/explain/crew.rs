@@ -9,6 +9,9 @@ use crate::model::{Batch, Encoder, Model};
 
 /// Runs tasks for one text's explanation.
 pub trait Crew: Send + Sync {
+    /// How many tasks can run at a time.
+    fn members(&self) -> usize;
+
     /// Runs all tasks, each on one thread, and returns once they have ended. They begin in order; once one
     /// has failed or the work is called off, those that have not begun never will.
     ///
@@ -39,6 +42,10 @@ pub struct Task {
 pub struct Alone;
 
 impl Crew for Alone {
+    fn members(&self) -> usize {
+        1
+    }
+
     fn run(&self, tasks: Vec<Task>) -> Result<(), ExplainError> {
         tasks.into_iter().try_for_each(|task| (task.work)())
     }

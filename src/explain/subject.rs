@@ -88,6 +88,11 @@ impl Subject {
         output.value(self.model().config().problem, &self.prediction().logits, class)
     }
 
+    /// How many items of [`Self::map`] are worked on at a time.
+    pub fn crew_members(&self) -> usize {
+        self.0.crew.members()
+    }
+
     /// Works on every item, each on one thread, several at a time, and gives the outcomes in order.
     /// `passes` says how often an item runs the network over the text. What takes long belongs in here.
     ///

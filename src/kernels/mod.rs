@@ -13,4 +13,4 @@ pub mod product;
 pub mod simd;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

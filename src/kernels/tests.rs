@@ -11,7 +11,7 @@ use super::product::{Finish, Left, Out, product};
 use super::simd::{InstructionSet, Kernel, LANES, Simd};
 
 /// Numbers between −1 and 1, the same in every run.
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -60,7 +60,7 @@ fn transposed(values: &[f64], rows: usize, width: usize) -> Vec<f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_product_is_the_sum_of_products(

@@ -9,15 +9,7 @@ use super::config::Activation;
 use super::kernel_ops::KernelOps;
 use super::ops::{Attending, AttentionInputs, Dense, NormParameters, Ops, Then};
 use crate::kernels::simd::InstructionSet;
-
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
+use crate::kernels::tests::numbers;
 
 /// Everything the operators say about the same numbers, piece by piece.
 fn everything<O: Ops>(ops: &O, case: &Case) -> Vec<(&'static str, Vec<f32>)> {

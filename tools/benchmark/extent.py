@@ -26,7 +26,7 @@ class Extent:
     growth_steps: tuple[int, ...] = (8, 16, 32, 64, 128)
 
     clients: tuple[int, ...] = (1, 8, 32)
-    load_seconds: tuple[int, ...] = (15, 20, 60)
+    load_seconds: tuple[int, ...] = (10, 15, 30)
     """By number of clients: a slow server must answer each of them several times."""
     load_rounds: int = 3
     cached_clients: tuple[int, ...] = (1, 8, 32)

@@ -54,6 +54,9 @@ def narrowed(extent: Extent, arguments: argparse.Namespace) -> Extent:
         extent = replace(extent, base_tokens=tuple(arguments.base_tokens))
     if arguments.seconds:
         extent = replace(extent, budget=replace(extent.budget, seconds=arguments.seconds))
+    if arguments.load_rounds:
+        rounds = arguments.load_rounds
+        extent = replace(extent, load_rounds=rounds, cached_rounds=rounds)
     return extent
 
 

@@ -67,6 +67,10 @@ impl Job {
 }
 
 impl Crew for Job {
+    fn members(&self) -> usize {
+        self.shared.threads
+    }
+
     fn run(&self, tasks: Vec<Task>) -> Result<(), ExplainError> {
         let (to, reports) = channel();
         let count = tasks.len();

@@ -34,12 +34,12 @@ pub struct PathPoint {
     pub slopes: Vec<f64>,
 }
 
-/// Rows that run through the network together: enough to fill a matrix product, few enough that
-/// one text occupies all threads, that others soon have their turn, and that a cancelled request stops.
-const CHUNK_ROWS: usize = 160;
+/// Rows that run through the network together: enough to be worth fetching the weights from memory (one
+/// node of 128 tokens at a time takes a tenth longer than two), few enough that others soon have their
+/// turn and that a cancelled request stops.
+const CHUNK_ROWS: usize = 256;
 
-/// Points of a path that run through the network together: a function of the text alone, so that neither
-/// scores nor costs depend on what else is at work.
+/// The most points of a path that run through the network together.
 pub fn points_together(tokens: usize) -> usize {
     (CHUNK_ROWS / tokens.max(1)).max(1)
 }
@@ -66,7 +66,10 @@ impl Path {
         positions: &[f64],
         classes: &[usize],
     ) -> Result<Vec<Vec<PathPoint>>, ExplainError> {
-        let chunks = positions.chunks(points_together(self.subject.tokens())).map(<[f64]>::to_vec).collect();
+        // No larger than that everyone has something to do; how they are cut changes no bit.
+        let share = positions.len().div_ceil(self.subject.crew_members());
+        let together = points_together(self.subject.tokens()).min(share.max(1));
+        let chunks = positions.chunks(together).map(<[f64]>::to_vec).collect();
         let gradients = classes.len();
         let passes = move |chunk: &Vec<f64>| Passes::new(chunk.len(), chunk.len() * gradients);
         let (path, classes) = (self.clone(), classes.to_vec());
