@@ -1,7 +1,7 @@
 //! The network: configuration, weights, tokenizer, words and offsets, the encoder with its forward
 //! and backward passes, and the operators it is written over.
 //!
-//! Read [`Model`] first, then [`Encoder`], [`forward`] and [`backward`].
+//! Read [`Model`] first, then [`Encoder`], [`trace`] and [`backward`].
 
 pub mod arrays;
 pub mod backward;
