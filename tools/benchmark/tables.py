@@ -94,6 +94,7 @@ def tolerance(section: Section) -> str:
 
 def milliseconds(section: Section) -> str:
     """Every median, and the spread of the rounds."""
+    picture = "![Milliseconds by tokens](performance/tokens.svg)"
     rows = []
     for case in section["cases"]:
         work = WORKS[case["work"]] + (f", {case['batch']} texts" if case["batch"] > 1 else "")
@@ -165,7 +166,8 @@ def growth(section: Section) -> str:
         for what in ("layers", "steps")
         for side, series in growth_series(section[what], what).items()
     ]
-    return table(["by", "side", "from–to", "exponent"], rows)
+    pictures = "\n".join(f"![Milliseconds by {what}](performance/{what}.svg)" for what in ("layers", "nodes"))
+    return f"{pictures}\n\n{table(['by', 'side', 'from–to', 'exponent'], rows)}"
 
 
 def http(section: Section) -> str:
