@@ -41,11 +41,6 @@ impl Packed {
     pub fn panels(&self) -> &[f32] {
         &self.panels
     }
-
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        size_of_val(&*self.panels)
-    }
 }
 
 /// Packs the transpose of a matrix of which a row begins every `stride` values, times a factor. Every value of

@@ -76,13 +76,6 @@ impl Rows {
     }
 }
 
-impl PackedLinear {
-    /// Bytes in memory.
-    pub fn bytes(&self) -> usize {
-        self.there.bytes() + self.back.bytes() + size_of_val(self.bias.as_slice())
-    }
-}
-
 impl Ops for KernelOps {
     type Array = Rows;
     type Linear = PackedLinear;

@@ -118,7 +118,7 @@ def milliseconds(section: Section) -> str:
         "spread",
         "rounds",
     ]
-    return table([*heads, "chosen for it"], rows)
+    return f"{picture}\n\n{table([*heads, 'chosen for it'], rows)}"
 
 
 def chosen(variant: dict[str, Any]) -> str:
