@@ -11,10 +11,6 @@ use explaind::engine::{ExplainPlan, OwnedText, Question, Scheduler, answer_alone
 use explaind::model::{Keep, Model, Text};
 use serde_json::json;
 
-// What src/main.rs has; without it, allocation is another program's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const SENTENCE: &str = "a gripping film though it drags a little and the end is no surprise to anyone";
 
 fn main() {

@@ -20,10 +20,6 @@ use explaind::model::{Batch, Encoder, Keep, Model, Text, Trace};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-// What src/main.rs has; without it, allocation is another program's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Deserialize)]

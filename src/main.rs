@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // candle spreads each large operator over threads of its own and lets one caller at a time do
     // so, which would make our workers wait for each other; it can be told only by the environment.

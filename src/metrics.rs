@@ -235,7 +235,7 @@ impl Metrics {
         registry.register_with_unit("cache", "What the tiers hold", Unit::Bytes, self.cache_bytes.clone());
         registry.register_with_unit(
             "model",
-            "Weights of a model in memory",
+            "Weights of a model in memory, linear layers laid out for both ways",
             Unit::Bytes,
             self.model_bytes.clone(),
         );

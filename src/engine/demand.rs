@@ -49,7 +49,7 @@ impl Demand {
         self.most = self.most + most.most;
         if most.together > 0 {
             let together = vec![self.tokens; most.together];
-            self.unit = self.unit.max(model.encoder().pass_bytes(&together, Keep::Gradients));
+            self.unit = self.unit.max(model.encoder().pass_bytes(&together, Keep::OutputGradients));
         }
     }
 

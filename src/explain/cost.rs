@@ -18,8 +18,8 @@ pub struct Cost {
     pub expected: Passes,
     /// What it takes at worst.
     pub most: Passes,
-    /// Copies of the text that one unit of work runs together with what a backward pass needs: they are in
-    /// memory at one time.
+    /// Copies of the text that one unit of work runs together, with what a way back from the logits needs: they
+    /// are in memory at one time.
     pub together: usize,
 }
 

@@ -4,9 +4,9 @@
 //! nothing is allocated. What lies idle is bounded: after an unusually long text, memory returns to the
 //! system.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::simd::LANES;
 
@@ -75,31 +75,67 @@ fn rounded(lines: usize) -> usize {
     lines.next_multiple_of(step)
 }
 
-/// The most that lies idle, in cache lines: 64 MiB.
-const MOST_IDLE: usize = 1 << 20;
+/// The most that lies idle for each core, in cache lines: 32 MiB, what one chunk of a usual model takes.
+const MOST_IDLE_A_CORE: usize = 1 << 19;
+
+static MOST_IDLE: LazyLock<usize> =
+    LazyLock::new(|| MOST_IDLE_A_CORE * std::thread::available_parallelism().map_or(1, usize::from).max(2));
 
 struct Idle {
-    by_size: BTreeMap<usize, Vec<Vec<Line>>>,
+    /// By size, those that came first in front.
+    by_size: BTreeMap<usize, VecDeque<Given>>,
     lines: usize,
+    /// How many were ever given back.
+    given: u64,
 }
 
-static IDLE: Mutex<Idle> = Mutex::new(Idle { by_size: BTreeMap::new(), lines: 0 });
+/// Memory that was given back.
+struct Given {
+    lines: Vec<Line>,
+    /// The how-manieth it was.
+    number: u64,
+}
+
+static IDLE: Mutex<Idle> = Mutex::new(Idle { by_size: BTreeMap::new(), lines: 0, given: 0 });
 
 fn idle() -> MutexGuard<'static, Idle> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Returns all that lies idle to the system.
+pub fn release_idle() {
+    let mut idle = idle();
+    idle.by_size.clear();
+    idle.lines = 0;
+}
+
 impl Idle {
     fn take(&mut self, lines: usize) -> Option<Vec<Line>> {
-        let found = self.by_size.get_mut(&lines)?.pop()?;
+        let found = self.by_size.get_mut(&lines)?.pop_back()?;
         self.lines -= lines;
-        Some(found)
+        Some(found.lines)
     }
 
+    /// What has lain idle longest makes way for what is given back now: sizes that nobody takes any more
+    /// must not keep out those that are taken again and again.
     fn keep(&mut self, lines: Vec<Line>) {
-        if !lines.is_empty() && self.lines + lines.len() <= MOST_IDLE {
-            self.lines += lines.len();
-            self.by_size.entry(lines.len()).or_default().push(lines);
+        if lines.is_empty() || lines.len() > *MOST_IDLE {
+            return;
+        }
+        self.lines += lines.len();
+        self.given += 1;
+        let given = Given { number: self.given, lines };
+        self.by_size.entry(given.lines.len()).or_default().push_back(given);
+        while self.lines > *MOST_IDLE {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let fronts = self.by_size.values_mut().filter(|of_a_size| !of_a_size.is_empty());
+        let oldest = fronts.min_by_key(|of_a_size| of_a_size.front().map(|given| given.number));
+        if let Some(dropped) = oldest.and_then(VecDeque::pop_front) {
+            self.lines -= dropped.lines.len();
         }
     }
 }

@@ -97,6 +97,7 @@ pub struct Gradients {
 }
 
 impl Gradients {
+    /// Forgets what was found.
     fn clear(&mut self) {
         self.word_embeddings.values.clear();
         self.hidden.clear();

@@ -76,6 +76,11 @@ impl Ops for CandleOps {
     /// By sequence: `[heads, queries, keys]`.
     type Probabilities = Vec<Tensor>;
 
+    fn linear_bytes(linear: &CandleLinear) -> usize {
+        let tensors = [&linear.weight, &linear.transposed, &linear.bias];
+        tensors.iter().map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes()).sum()
+    }
+
     fn array(&self, values: &[f32], width: usize) -> Result<Tensor> {
         Tensor::from_slice(values, (values.len() / width, width), &self.device)
     }

@@ -13,6 +13,7 @@ use super::load_error::LoadError;
 use super::network::Network;
 use super::trace::{AnyPass, Keep, Pass, Trace};
 use super::weights::Weights;
+use super::workspace::Workspaces;
 
 /// The operators that run a network.
 #[derive(Debug, Clone)]
@@ -43,7 +44,10 @@ impl Operators {
 }
 
 /// A BERT sequence classifier, ready to run.
-pub struct Encoder(AnyNetwork);
+pub struct Encoder {
+    network: AnyNetwork,
+    workspaces: Workspaces,
+}
 
 enum AnyNetwork {
     Kernels(Box<Network<KernelOps>>),
@@ -53,7 +57,7 @@ enum AnyNetwork {
 /// Calls the same on either kind of network.
 macro_rules! on_network {
     ($encoder:expr, $network:ident => $call:expr) => {
-        match &$encoder.0 {
+        match &$encoder.network {
             AnyNetwork::Kernels($network) => $call,
             AnyNetwork::Candle($network) => $call,
         }
@@ -70,13 +74,23 @@ impl Encoder {
         weights: &Weights,
         operators: &Operators,
     ) -> std::result::Result<Self, LoadError> {
-        Ok(Encoder(match operators {
+        let network = match operators {
             Operators::Kernels(ops) => AnyNetwork::Kernels(Box::new(Network::load(config, weights, *ops)?)),
             Operators::Candle(device) => {
                 let ops = CandleOps::on(device.clone());
                 AnyNetwork::Candle(Box::new(Network::load(config, weights, ops)?))
             }
-        }))
+        };
+        Ok(Encoder { network, workspaces: Workspaces::default() })
+    }
+
+    /// Bytes that its weights take.
+    pub(super) fn weight_bytes(&self) -> usize {
+        on_network!(self, network => network.weight_bytes())
+    }
+
+    pub(super) fn workspaces(&self) -> &Workspaces {
+        &self.workspaces
     }
 
     /// The shape of the network.
@@ -130,7 +144,7 @@ impl Encoder {
     /// An empty trace, for [`Self::forward_into`].
     pub fn trace(&self) -> Trace {
         let heads = self.config().heads;
-        Trace(match &self.0 {
+        Trace(match &self.network {
             AnyNetwork::Kernels(network) => AnyPass::Kernels(Pass::new(network.ops, heads)),
             AnyNetwork::Candle(network) => AnyPass::Candle(Pass::new(network.ops.clone(), heads)),
         })
@@ -153,7 +167,7 @@ impl Encoder {
     /// As [`Self::forward`]; a trace of another encoder.
     pub fn forward_into(&self, batch: &Batch, keep: Keep, trace: &mut Trace) -> Result<()> {
         self.check(batch)?;
-        match (&self.0, &mut trace.0) {
+        match (&self.network, &mut trace.0) {
             (AnyNetwork::Kernels(network), AnyPass::Kernels(pass)) => network.forward(batch, keep, pass),
             (AnyNetwork::Candle(network), AnyPass::Candle(pass)) => network.forward(batch, keep, pass),
             _ => candle_core::bail!("a trace of another encoder"),
@@ -193,7 +207,7 @@ impl Encoder {
         gradients: &mut Gradients,
     ) -> Result<()> {
         self.check_cotangent(trace, cotangent)?;
-        match (&self.0, &trace.0) {
+        match (&self.network, &trace.0) {
             (AnyNetwork::Kernels(network), AnyPass::Kernels(pass)) => {
                 network.backward(pass, cotangent, wanted, gradients)
             }
@@ -269,6 +283,14 @@ pub struct Batch {
     pub word_embeddings: Vec<f32>,
     /// The texts the rows belong to.
     pub sequences: Vec<Sequence>,
+}
+
+impl Batch {
+    /// Takes every text out, and keeps the room.
+    pub fn clear(&mut self) {
+        self.word_embeddings.clear();
+        self.sequences.clear();
+    }
 }
 
 /// One text of a batch.

@@ -83,6 +83,12 @@ impl Ops for KernelOps {
     type Normalised = NormalisedRows;
     type Probabilities = Buffer;
 
+    fn linear_bytes(linear: &PackedLinear) -> usize {
+        size_of_val(linear.there.panels())
+            + size_of_val(linear.back.panels())
+            + size_of_val(linear.bias.as_slice())
+    }
+
     fn array(&self, values: &[f32], width: usize) -> Result<Rows> {
         Ok(Rows { values: Buffer::of(values), width })
     }

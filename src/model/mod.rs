@@ -24,6 +24,7 @@ pub mod tokenizer;
 pub mod trace;
 pub mod weights;
 pub mod words;
+pub mod workspace;
 
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,6 @@ pub struct Model {
     fingerprint: String,
     tokenizer: TextTokenizer,
     encoder: Encoder,
-    weight_bytes: usize,
     operators: Operators,
 }
 
@@ -83,7 +83,6 @@ impl Model {
             fingerprint,
             tokenizer,
             encoder,
-            weight_bytes: weights.bytes_read(),
             operators: operators.clone(),
         };
         model.warm()?;
@@ -121,9 +120,10 @@ impl Model {
         &self.tokenizer
     }
 
-    /// Bytes that its weights take in memory.
+    /// Bytes that its weights take in memory: linear layers are there twice, laid out for the way through the
+    /// network and for the way back.
     pub fn weight_bytes(&self) -> usize {
-        self.weight_bytes
+        self.encoder.weight_bytes()
     }
 
     /// What runs it.

@@ -78,6 +78,23 @@ impl<O: Ops> Network<O> {
         Ok(Network { config, ops, embeddings, layers, pooler, classifier, masked_lm })
     }
 
+    /// Bytes of the weights as they are laid out for the operators, without what is laid out later (the
+    /// decoder of the masked-LM head) and the few of the normalisations.
+    pub(super) fn weight_bytes(&self) -> usize {
+        let Embeddings { words, positions, types, .. } = &self.embeddings;
+        let tables = [words, positions, types].map(|table| size_of_val(table.as_slice()));
+        let layers = self.layers.iter().flat_map(|layer| {
+            [&layer.query, &layer.key_and_value, &layer.attention_output, &layer.intermediate, &layer.output]
+        });
+        let heads = [&self.pooler, &self.classifier].into_iter();
+        let masked_lm = self.masked_lm.as_ref().map(|head| {
+            let own = head.decoder_weight.as_ref().map_or(0, |weight| size_of_val(weight.as_slice()));
+            O::linear_bytes(&head.transform) + own + size_of_val(head.decoder_bias.as_slice())
+        });
+        let linear: usize = layers.chain(heads).map(O::linear_bytes).sum();
+        tables.iter().sum::<usize>() + linear + masked_lm.unwrap_or(0)
+    }
+
     /// The decoder of the masked-LM head.
     pub(super) fn decoder<'a>(&'a self, head: &'a MaskedLmHead<O>) -> candle_core::Result<&'a O::Linear> {
         if let Some(decoder) = head.decoder.get() {

@@ -28,6 +28,9 @@ pub trait Ops: Sized + Clone + Send + Sync {
     /// The attention probabilities of all sequences of a batch.
     type Probabilities: Send + Sync;
 
+    /// Bytes that a linear layer takes.
+    fn linear_bytes(linear: &Self::Linear) -> usize;
+
     /// A matrix of values, row by row.
     fn array(&self, values: &[f32], width: usize) -> Result<Self::Array>;
 

@@ -116,9 +116,9 @@ impl<O: Ops> Pass<O> {
         }
     }
 
-    /// Forgets the last pass, but not its memory.
-    pub(super) fn begin(&mut self, batch: &Batch, keep: Keep) {
-        self.keep = keep;
+    /// Forgets the last pass: its arrays are free for others.
+    pub(super) fn forget(&mut self) {
+        self.keep = Keep::Outputs;
         self.rows.clear();
         self.first_rows.clear();
         self.single_rows.clear();
@@ -130,6 +130,12 @@ impl<O: Ops> Pass<O> {
         self.logits.clear();
         self.embedding_norm = None;
         self.layers.clear();
+    }
+
+    /// Forgets the last pass, and is ready for the next.
+    pub(super) fn begin(&mut self, batch: &Batch, keep: Keep) {
+        self.forget();
+        self.keep = keep;
         let mut next = 0;
         for (index, sequence) in batch.sequences.iter().enumerate() {
             self.rows.push(next..next + sequence.tokens());
@@ -218,6 +224,14 @@ impl Trace {
             let labels = pass.logits.len() / pass.rows.len();
             &pass.logits[sequence * labels..][..labels]
         })
+    }
+
+    /// Forgets the last pass: its memory is free for others.
+    pub(super) fn forget(&mut self) {
+        match &mut self.0 {
+            AnyPass::Kernels(pass) => pass.forget(),
+            AnyPass::Candle(pass) => pass.forget(),
+        }
     }
 
     /// The logits of all sequences, one after the other.

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -18,8 +17,6 @@ pub struct Weights {
     files: Vec<(PathBuf, Vec<u8>)>,
     /// Canonical name → (index into `files`, name in that file).
     names: BTreeMap<String, (usize, String)>,
-    /// Bytes of the tensors that were read, as `f32`.
-    bytes_read: AtomicUsize,
 }
 
 #[derive(Deserialize)]
@@ -37,8 +34,7 @@ impl Weights {
     /// No such file, a damaged one, a shard that lacks a tensor the index promises, or two tensors
     /// under one canonical name.
     pub fn open(directory: &Path) -> Result<Self, LoadError> {
-        let mut weights =
-            Weights { files: Vec::new(), names: BTreeMap::new(), bytes_read: AtomicUsize::new(0) };
+        let mut weights = Weights { files: Vec::new(), names: BTreeMap::new() };
         let single = directory.join(SINGLE);
         let index = directory.join(INDEX);
         if single.exists() {
@@ -131,14 +127,8 @@ impl Weights {
                 let problem = format!("entry {position} is {}, not a finite number", values[position]);
                 return Err(LoadError::tensor(path, stored, problem));
             }
-            self.bytes_read.fetch_add(size_of_val(values.as_slice()), Ordering::Relaxed);
             Ok(values)
         })
-    }
-
-    /// Bytes of all tensors that were read so far, as `f32`.
-    pub fn bytes_read(&self) -> usize {
-        self.bytes_read.load(Ordering::Relaxed)
     }
 
     fn with_view<T>(

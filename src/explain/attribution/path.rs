@@ -1,10 +1,11 @@
 //! The straight line of word embeddings from a baseline to a text, and the output's slope along it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::explain::method::ExplainError;
 use crate::explain::{Output, Passes, Subject};
-use crate::model::{Batch, Cotangent, Gradients, Keep, Problem, Trace, Wanted};
+use crate::model::workspace::Workspace;
+use crate::model::{Batch, Cotangent, Keep, Problem, Wanted};
 
 /// x′ + α (x − x′) in the space of word embeddings. A clone is the same path.
 #[derive(Clone)]
@@ -13,16 +14,6 @@ pub struct Path {
     output: Output,
     /// x′: `[tokens, hidden]`.
     baseline: Arc<Vec<f32>>,
-    /// Rooms of chunks that are done, for those that come.
-    rooms: Arc<Mutex<Vec<Room>>>,
-}
-
-/// What a chunk of nodes works in.
-struct Room {
-    batch: Batch,
-    trace: Trace,
-    cotangent: Cotangent,
-    gradients: Gradients,
 }
 
 /// The network at one point of a path, for one class.
@@ -53,7 +44,7 @@ impl Path {
         if baseline.len() != subject.batch().word_embeddings.len() {
             return Err(candle_core::Error::Msg("the baseline has another shape than the text".into()).into());
         }
-        Ok(Path { subject: subject.clone(), output, baseline: Arc::new(baseline), rooms: Arc::default() })
+        Ok(Path { subject: subject.clone(), output, baseline: Arc::new(baseline) })
     }
 
     /// The network at each position α, for each class: one forward pass for all classes of a point,
@@ -94,9 +85,10 @@ impl Path {
         positions: &[f64],
         classes: &[usize],
     ) -> Result<Vec<Vec<PathPoint>>, ExplainError> {
-        let mut room = self.room();
-        let Room { batch, trace, cotangent, gradients } = &mut room;
         let encoder = self.subject.model().encoder();
+        let mut workspace = encoder.workspace();
+        let Workspace { batch, trace, gradients } = &mut *workspace;
+        let mut cotangent = Cotangent::default();
         self.fill(batch, positions);
         encoder.forward_into(batch, Keep::OutputGradients, trace)?;
         finite(trace.all_logits())?;
@@ -108,7 +100,7 @@ impl Path {
                 let logits = trace.logits(node);
                 derivatives.extend(self.output.derivative(self.problem(), logits, *class));
             }
-            encoder.backward_into(trace, cotangent, &Wanted::word_embeddings(), gradients)?;
+            encoder.backward_into(trace, &cotangent, &Wanted::word_embeddings(), gradients)?;
             for (node, (point, rows)) in points.iter_mut().zip(trace.rows()).enumerate() {
                 let width = gradients.word_embeddings.width;
                 let gradient = &gradients.word_embeddings.values[rows.start * width..rows.end * width];
@@ -116,7 +108,6 @@ impl Path {
                 point.push(PathPoint { output, slopes: self.slopes(gradient, width) });
             }
         }
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
         Ok(points)
     }
 
@@ -134,16 +125,6 @@ impl Path {
 
     fn problem(&self) -> Problem {
         self.subject.model().config().problem
-    }
-
-    fn room(&self) -> Room {
-        let used = self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        used.unwrap_or_else(|| Room {
-            batch: Batch::default(),
-            trace: self.subject.model().encoder().trace(),
-            cotangent: Cotangent::default(),
-            gradients: Gradients::default(),
-        })
     }
 
     /// The batch of the points at these positions. The ends are taken as they are: baseline + (text −
