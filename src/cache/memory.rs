@@ -9,7 +9,7 @@ use moka::sync::Cache;
 
 use crate::identity::{Recipe, ResponseId, ResultKey};
 use crate::metrics::{Metrics, Tier};
-use crate::store::Milliseconds;
+use crate::store::{Milliseconds, Removed};
 
 /// A result: its part of a response, and what is to be told beside it.
 #[derive(Debug)]
@@ -122,11 +122,30 @@ impl Memory {
     }
 
     /// Notes that the durable tier has let these go, so that whoever asks for them next writes them anew.
-    pub fn no_longer_durable(&self, results: &[ResultKey], responses: &[ResponseId]) {
-        for record in results.iter().filter_map(|key| self.results.get(key)) {
+    pub fn no_longer_durable(&self, removed: &Removed) {
+        for record in removed.results.iter().filter_map(|key| self.results.get(key)) {
             record.durable.store(false, Ordering::Relaxed);
         }
-        responses.iter().for_each(|id| self.forget_response(*id));
+        removed.responses.iter().for_each(|id| self.forget_response(*id));
+    }
+
+    /// Forgets what may not be given any more.
+    pub fn forget(&self, deleted: &Removed) {
+        deleted.results.iter().for_each(|key| self.results.invalidate(key));
+        deleted.responses.iter().for_each(|id| self.forget_response(*id));
+    }
+
+    /// Forgets a response and its results; false if it is not known.
+    pub fn delete(&self, id: ResponseId) -> bool {
+        let Some(given) = self.responses.remove(&id) else { return false };
+        given.recipe.keys.iter().for_each(|key| self.results.invalidate(key));
+        true
+    }
+
+    /// Forgets everything.
+    pub fn forget_all(&self) {
+        self.results.invalidate_all();
+        self.responses.invalidate_all();
     }
 
     /// Whether a result of this size finds room at all.

@@ -12,12 +12,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::identity::{Recipe, ResponseId, ResultKey};
-use durable::{Durable, DurableLimits, Trouble, Unavailable};
+use durable::{Claim, Durable, DurableLimits, Trouble, Unavailable};
 use memory::{Given, Memory, Record, is_news};
 
 use crate::metrics::{Metrics, Tier};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Milliseconds, StoredResponse, StoredResult, Writes};
+use crate::store::{Milliseconds, Store, StoredResponse, StoredResult, Writes};
 
 /// Both tiers.
 pub struct Cache {
@@ -36,7 +35,7 @@ impl Cache {
     pub fn new(
         memory_bytes: u64,
         age: Option<Duration>,
-        store: Option<(SqliteStore, u64)>,
+        store: Option<(Arc<dyn Store>, u64)>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let memory = Arc::new(Memory::new(memory_bytes, &metrics));
@@ -168,6 +167,32 @@ impl Cache {
             told_at: AtomicI64::new(0),
         });
         Ok(Some(found.recipe))
+    }
+
+    /// Takes on the computation of those of the keys that no other server is at; of all of them, where there
+    /// is no other.
+    pub async fn claim(&self, keys: Vec<ResultKey>) -> Claim {
+        match &self.durable {
+            Some(durable) => durable.claim(keys).await,
+            None => Claim::of_ones_own(keys),
+        }
+    }
+
+    /// Whether other servers use the same database.
+    pub fn is_shared(&self) -> bool {
+        self.durable.as_ref().is_some_and(Durable::is_shared)
+    }
+
+    /// Removes a response with all that it was made of, and everything else that was made of that. False if
+    /// there is no such response.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: it was not removed.
+    pub async fn delete(&self, id: ResponseId) -> Result<bool, Unavailable> {
+        let Some(durable) = &self.durable else { return Ok(self.memory.delete(id)) };
+        let was_kept = durable.delete(id).await?;
+        // What was given while the database failed is in memory alone.
+        Ok(self.memory.delete(id) || was_kept)
     }
 
     /// Writes what waits and lets go of the database.

@@ -14,6 +14,8 @@ use crate::engine::{Capacity, Engine, ModelSource, Scheduler, load_models};
 use crate::metrics::Metrics;
 use crate::model::LoadError;
 use crate::server::{self, AppState, Limits, router};
+use crate::store::Store;
+use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 
 /// How long a client may take to send the head of a request.
@@ -89,15 +91,25 @@ async fn start(
     metrics: Arc<Metrics>,
 ) -> Result<Arc<Engine>, CommandError> {
     let age = (config.cache_days > 0).then(|| Duration::from_secs(config.cache_days * SECONDS_A_DAY));
-    let store = match database {
-        Database::Memory => None,
+    let (store, trouble): (Option<Arc<dyn Store>>, _) = match database {
+        Database::Memory => (None, None),
         Database::Sqlite(path) => {
             let store = SqliteStore::open(&path).await.map_err(CommandError::failure)?;
-            tracing::info!(path = %store.path().display(), "results are kept in a database");
-            Some((store, config.cache_disk_bytes.bytes()))
+            (Some(Arc::new(store)), None)
+        }
+        Database::Postgres(url) => {
+            let (store, trouble) = PostgresStore::open(url.expose()).await.map_err(CommandError::failure)?;
+            (Some(Arc::new(store)), trouble)
         }
     };
+    if let Some(store) = &store {
+        tracing::info!(place = store.place(), "results are kept in a database");
+    }
+    let store = store.map(|store| (store, config.cache_disk_bytes.bytes()));
     let cache = Cache::new(config.cache_memory_bytes.bytes(), age, store, metrics.clone());
+    if let (Some(durable), Some(trouble)) = (cache.durable(), trouble) {
+        durable.begin_in_trouble(&trouble);
+    }
     let scheduler = Scheduler::new(config.threads, metrics.clone())
         .map_err(|error| CommandError::failure(format!("threads: cannot start the workers: {error}")))?;
     let capacity = Capacity { requests: config.max_queued, bytes: config.max_work_bytes.as_usize() };

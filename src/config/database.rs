@@ -13,9 +13,16 @@ pub enum Database {
     Memory,
     /// In a SQLite file.
     Sqlite(PathBuf),
+    /// In a PostgreSQL database, which other servers may use too.
+    Postgres(PostgresUrl),
 }
 
-const FORMS: &str = "use sqlite:PATH, or memory to keep nothing for good";
+/// The URL of a PostgreSQL database. A password may stand in it: it is shown without.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(String);
+
+const FORMS: &str =
+    "use sqlite:PATH, postgres://USER:PASSWORD@HOST:PORT/DATABASE, or memory to keep nothing for good";
 
 impl FromStr for Database {
     type Err = ConfigError;
@@ -29,7 +36,7 @@ impl FromStr for Database {
             return sqlite(path);
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Err(ConfigError::new(format!("this version stores in SQLite only; {FORMS}")));
+            return Ok(Database::Postgres(PostgresUrl(url.to_owned())));
         }
         Err(ConfigError::new(format!("this is no database known here; {FORMS}")))
     }
@@ -48,11 +55,43 @@ fn sqlite(path: &str) -> Result<Database, ConfigError> {
     Ok(Database::Sqlite(path.into()))
 }
 
+impl PostgresUrl {
+    /// The URL with its password.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL without a password, and without parameters: one of them may be a password, too.
+    fn shown(&self) -> String {
+        let (url, parameters) = match self.0.split_once('?') {
+            Some((url, _)) => (url, "?…"),
+            None => (self.0.as_str(), ""),
+        };
+        let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
+        // A password that is not percent-encoded may hold an `@`: the last one ends it.
+        let shown = match rest.rsplit_once('@') {
+            None => rest.to_owned(),
+            Some((user, place)) => match user.split_once(':') {
+                None => format!("{user}@{place}"),
+                Some((user, _)) => format!("{user}:…@{place}"),
+            },
+        };
+        format!("{scheme}://{shown}{parameters}")
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Database::Memory => f.write_str("memory"),
             Database::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Database::Postgres(url) => f.write_str(&url.shown()),
         }
     }
 }
@@ -77,8 +116,7 @@ mod tests {
     #[test]
     fn other_databases_are_refused_without_repeating_a_password() {
         for (url, named) in [
-            ("postgres://user:hunter2@host/db", "SQLite only"),
-            ("postgresql://user:hunter2@host/db", "SQLite only"),
+            ("postgre://user:hunter2@host/db", "postgres://"),
             ("mysql://user:hunter2@host/db", "sqlite:PATH"),
             ("user:hunter2@host/db", "sqlite:PATH"),
             ("results.db", "sqlite:PATH"),
@@ -89,6 +127,23 @@ mod tests {
         ] {
             let message = url.parse::<Database>().unwrap_err().to_string();
             assert!(message.contains(named) && !message.contains("hunter2"), "{url}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_postgresql_url_is_taken_as_it_is_and_shown_without_its_password() {
+        for (url, shown) in [
+            ("postgres://user:hunter2@host:5432/db", "postgres://user:…@host:5432/db"),
+            ("postgresql://user:hunter2@host/db", "postgresql://user:…@host/db"),
+            ("postgres://user:hunter2@more@host/db", "postgres://user:…@host/db"),
+            ("postgres://user@host/db?password=hunter2", "postgres://user@host/db?…"),
+            ("postgres:///db?host=/run/postgresql", "postgres:///db?…"),
+        ] {
+            let database: Database = url.parse().unwrap();
+            assert_eq!(database.to_string(), shown);
+            assert!(!format!("{database:?}").contains("hunter2"));
+            let Database::Postgres(taken) = database else { panic!("{url} is taken as another database") };
+            assert_eq!(taken.expose(), url);
         }
     }
 

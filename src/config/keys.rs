@@ -195,7 +195,9 @@ pub static DATA_DIR: Key = Key {
 /// See [`Config::database_url`].
 pub static DATABASE_URL: Key = Key {
     name: "database_url",
-    takes: Takes::Words("`sqlite:PATH`, or `memory` to keep nothing for good"),
+    takes: Takes::Words(
+        "`sqlite:PATH`, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, or `memory` to keep nothing for good",
+    ),
     has_variable: true,
     flag: Some("--database-url"),
     meaning: "where results are kept; unset, it is `explaind.db` in `data_dir`",

@@ -153,7 +153,7 @@ impl Layers {
     fn database_url(&mut self, flags: &Overrides) -> Option<String> {
         let url = self.given(&keys::DATABASE_URL, flags.database_url.clone())?;
         match url.parse() {
-            Ok(Database::Memory) => Some(url),
+            Ok(Database::Memory | Database::Postgres(_)) => Some(url),
             Ok(Database::Sqlite(path)) => {
                 let path = self.beside_file(&keys::DATABASE_URL, &path);
                 Some(Database::Sqlite(path).to_string())

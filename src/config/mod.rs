@@ -26,7 +26,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 pub use byte_size::{ByteSize, NoSize};
-pub use database::Database;
+pub use database::{Database, PostgresUrl};
 pub use error::ConfigError;
 pub use loading::Loaded;
 pub use models::{ModelEntry, parse_model};

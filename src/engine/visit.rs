@@ -56,7 +56,7 @@ pub struct Sources {
     pub durable: usize,
     /// Computed for this request.
     pub computed: usize,
-    /// Computed for another request at the same time.
+    /// Computed for another request at the same time, here or on another server.
     pub collapsed: usize,
 }
 
@@ -66,7 +66,27 @@ pub struct Landed {
     record: Arc<Record>,
     queued: Duration,
     took: Duration,
+    /// It was computed elsewhere, or before.
+    was_known: bool,
 }
+
+/// What a flight has to do.
+struct Work {
+    question: Arc<Question>,
+    text: OwnedText,
+    /// Until the last of its keys is about to land.
+    place: Option<Arc<Place>>,
+    errand: Arc<Errand>,
+}
+
+/// Whether every key that was to be computed became a result, rather than a failure of its own.
+struct AllMade(bool);
+
+/// How soon it is looked for what another server computes,
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+
+/// and at least how often from then on.
+const LAST_LOOK: Duration = Duration::from_millis(200);
 
 type Outcome = Result<Landed, Failure>;
 
@@ -165,6 +185,14 @@ impl Engine {
         }
     }
 
+    /// Forgets an answer that was given before, with all that it was made of; false if nothing is known of it.
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`] if it cannot be deleted at present.
+    pub async fn forget(&self, id: ResponseId) -> Result<bool, Failure> {
+        self.cache.delete(id).await.map_err(|_: Unavailable| Failure::Unavailable)
+    }
+
     async fn tell(&self, visit: &Visit, recipe: Recipe, gathered: Gathered) -> Result<Told, Failure> {
         let id = recipe.id();
         let records = gathered.in_order(&recipe)?;
@@ -204,7 +232,9 @@ impl Engine {
             let lost = |_: Lost| Failure::Internal("a computation ended without its result".into());
             let source = if ticket.is_first() { Source::Computed } else { Source::Collapsed };
             for (key, outcome) in ticket.landed().await.map_err(lost)? {
-                gathered.land(key, outcome?, source);
+                let landed = outcome?;
+                let source = if landed.was_known { Source::Collapsed } else { source };
+                gathered.land(key, landed, source);
             }
         }
         Ok(())
@@ -235,7 +265,7 @@ impl Engine {
         Ok(tickets)
     }
 
-    /// The task of a flight.
+    /// The task of a flight: computes what no other server is at, and waits for the rest.
     async fn fly(
         self: Arc<Self>,
         mut duty: Duty<ResultKey, Outcome>,
@@ -243,57 +273,101 @@ impl Engine {
         text: OwnedText,
         (place, errand): (Arc<Place>, Arc<Errand>),
     ) {
-        let mut place = Some(place);
+        let mut work = Work { question, text, place: Some(place), errand };
+        let mut pause = FIRST_LOOK;
         self.land_what_is_known(&mut duty).await;
-        let wanted = duty.keys();
-        if wanted.is_empty() {
-            return;
+        while !duty.keys().is_empty() {
+            let claim = self.cache.claim(duty.keys()).await;
+            if claim.keys().is_empty() {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LAST_LOOK);
+                self.land_what_is_known(&mut duty).await;
+                continue;
+            }
+            // Who had a key before may have written its result since it was looked for.
+            if self.cache.is_shared() {
+                self.land_what_is_known(&mut duty).await;
+            }
+            let open = duty.keys();
+            let wanted: Vec<ResultKey> =
+                claim.keys().iter().copied().filter(|key| open.contains(key)).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            match self.compute(&mut duty, &mut work, wanted).await {
+                Ok(AllMade(true)) => claim.fulfilled(),
+                // Nothing will be written of what failed: others may try at once.
+                Ok(AllMade(false)) => {}
+                Err(failure) => {
+                    duty.land_rest(&Err(failure));
+                    return;
+                }
+            }
         }
+    }
+
+    /// Computes some of the keys of a flight.
+    async fn compute(
+        &self,
+        duty: &mut Duty<ResultKey, Outcome>,
+        work: &mut Work,
+        wanted: Vec<ResultKey>,
+    ) -> Result<AllMade, Failure> {
         let (sender, mut computed) = mpsc::unbounded_channel::<(Computed, Duration)>();
+        let Work { question, text, place, errand } = work;
         let pace = self.pace(question.model());
-        let seconds = question.probable_demand(&text).need(&pace).seconds;
+        let seconds = question.probable_demand(text).need(&pace).seconds;
         let progress = errand.progress().clone();
-        let held = errand.clone();
-        let work = self.scheduler.run(Expected { seconds, pace: pace.clone(), progress }, move |job| {
+        let (asked, sent, told, keys) = (question.clone(), text.clone(), errand.clone(), wanted.clone());
+        let running = self.scheduler.run(Expected { seconds, pace: pace.clone(), progress }, move |job| {
             let settle = |demand: Demand| {
                 let need = demand.need(&pace);
                 job.settle(need.seconds);
-                errand.settle(need);
+                told.settle(need);
             };
             let mut called_off = false;
-            question.compute(&text, &wanted, job, settle, &mut |result| {
+            asked.compute(&sent, &keys, job, settle, &mut |result| {
                 called_off |= matches!(result.outcome, Err(Failure::Cancelled));
                 // Nobody there to receive it means that it was called off.
                 let _ = sender.send((result, job.waited()));
             });
             if called_off { Err(Failure::Cancelled) } else { Ok(()) }
         });
-        tokio::pin!(work);
+        tokio::pin!(running);
+        let mut all_made = true;
         let outcome = loop {
             tokio::select! {
                 biased;
                 Some((result, waited)) = computed.recv() => {
                     // Who has the whole answer may come again at once, and there is room then.
                     if duty.keys() == [result.key] {
-                        held.end();
-                        place = None;
+                        errand.end();
+                        *place = None;
                     }
-                    self.land(&mut duty, result, waited);
+                    all_made &= result.outcome.is_ok();
+                    self.land(duty, result, waited);
                 }
-                outcome = &mut work => break outcome,
+                outcome = &mut running => break outcome,
             }
         };
         while let Ok((result, waited)) = computed.try_recv() {
-            self.land(&mut duty, result, waited);
+            all_made &= result.outcome.is_ok();
+            self.land(duty, result, waited);
         }
-        let rest = outcome.err().unwrap_or_else(|| Failure::Internal("a part was not computed".into()));
-        drop(place);
-        duty.land_rest(&Err(rest));
+        let open = duty.keys();
+        match outcome {
+            Ok(()) if wanted.iter().any(|key| open.contains(key)) => {
+                Err(Failure::Internal("a part was not computed".into()))
+            }
+            outcome => outcome.map(|()| AllMade(all_made)),
+        }
     }
 
-    /// Between its look into the cache and its boarding, another flight may have landed.
+    /// Between its look into the cache and its boarding, another flight may have landed; and another server
+    /// may have been at it.
     async fn land_what_is_known(&self, duty: &mut Duty<ResultKey, Outcome>) {
-        let at_once = |record| Ok(Landed { record, queued: Duration::ZERO, took: Duration::ZERO });
+        let at_once =
+            |record| Ok(Landed { record, queued: Duration::ZERO, took: Duration::ZERO, was_known: true });
         for key in duty.keys() {
             if let Some(record) = self.cache.remembered(key) {
                 duty.land(key, at_once(record));
@@ -309,7 +383,7 @@ impl Engine {
         let outcome = computed.outcome.map(|made| {
             self.metrics.computed(computed.part, took);
             let record = self.cache.remember(computed.key, made.body, made.warnings);
-            Landed { record, queued, took }
+            Landed { record, queued, took, was_known: false }
         });
         duty.land(computed.key, outcome);
     }

@@ -34,7 +34,7 @@ pub use state::{AppState, Limits};
 fn described_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(document::Frame::openapi())
         .routes(routes!(routes::explain::explain))
-        .routes(routes!(routes::explanations::recall))
+        .routes(routes!(routes::explanations::recall, routes::explanations::forget))
         .routes(routes!(routes::predict::predict))
         .routes(routes!(routes::attention::attention))
         .routes(routes!(routes::models::list))

@@ -1,6 +1,15 @@
 //! What outlives the process: results and responses in a database.
+//!
+//! [`Store`] is what the rest of the program knows of it. [`sqlite`] is a file of one server's own; several
+//! servers share a [`postgres`].
 
+mod integrity;
+pub mod postgres;
 pub mod sqlite;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
 
 use crate::identity::{Recipe, ResponseId, ResultKey};
 
@@ -29,6 +38,136 @@ pub struct StoredResponse {
     pub created_at: Milliseconds,
     /// How it is made of results.
     pub recipe: Recipe,
+}
+
+/// A database of results and responses.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Where it is, for people: without passwords.
+    fn place(&self) -> String;
+
+    /// Whether other servers use it too.
+    fn is_shared(&self) -> bool;
+
+    /// The results that are there of these, none older than `not_before`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn results(&self, keys: &[ResultKey], not_before: Milliseconds) -> Result<Vec<Found>, StoreError>;
+
+    /// How a response is put together, if it was given before and no longer ago than `not_before`.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn response(
+        &self,
+        id: ResponseId,
+        not_before: Milliseconds,
+    ) -> Result<Option<StoredResponse>, StoreError>;
+
+    /// Writes in one transaction; once this returns, what was written survives the process. Gives the
+    /// responses that were left out because one of their results is not here (any more).
+    ///
+    /// # Errors
+    /// Nothing was written.
+    async fn write(&self, writes: &Writes, now: Milliseconds) -> Result<Vec<ResponseId>, StoreError>;
+
+    /// Removes what is older than `not_before`, then what was not used for longest until at most
+    /// `most_bytes` of results are left.
+    ///
+    /// # Errors
+    /// The database does not answer; what was removed before stays removed.
+    async fn evict(&self, most_bytes: u64, not_before: Milliseconds) -> Result<Kept, StoreError>;
+
+    /// Removes a response with its results, and with every other response that needs one of them. None if it
+    /// was not there.
+    ///
+    /// # Errors
+    /// Nothing was removed.
+    async fn delete(&self, id: ResponseId, now: Milliseconds) -> Result<Option<Removed>, StoreError>;
+
+    /// Bytes of all results and responses with what their rows take.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn bytes(&self) -> Result<u64, StoreError>;
+
+    /// Sees whether it can be written to, and does what must be done before it can be used (again).
+    ///
+    /// # Errors
+    /// It cannot be used.
+    async fn probe(&self, now: Milliseconds) -> Result<(), StoreError>;
+
+    /// Whether it is still the one that was opened, as far as can be told without asking it.
+    ///
+    /// # Errors
+    /// It is another one, or none.
+    fn check_identity(&self) -> Result<(), StoreError>;
+
+    /// Takes on the computation of those of the keys that no other server is at, or goes on with it. What is
+    /// taken on is this server's for so long, or until its result is written or it is let go.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn claim(&self, keys: &[ResultKey], lease: Duration) -> Result<Vec<ResultKey>, StoreError>;
+
+    /// Lets go of what was taken on and will not be computed.
+    ///
+    /// # Errors
+    /// The database does not answer; others will take it on when its time is over.
+    async fn let_go(&self, keys: &[ResultKey]) -> Result<(), StoreError>;
+
+    /// What any server has removed since this was last asked.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn news(&self, now: Milliseconds) -> Result<News, StoreError>;
+
+    /// Finishes what is under way and lets go of it.
+    async fn close(&self);
+}
+
+/// What was removed from a shared database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// This.
+    Removed {
+        /// To make room, or for its age: what is still in memory may be given.
+        evicted: Removed,
+        /// At someone's wish: it may not be given any more.
+        deleted: Removed,
+    },
+    /// Nobody knows any more: nothing that is in memory can be relied on to be there.
+    Unknown,
+}
+
+/// Results and responses that are no longer there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Results.
+    pub results: Vec<ResultKey>,
+    /// Responses.
+    pub responses: Vec<ResponseId>,
+}
+
+impl Removed {
+    /// Whether it is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.results.is_empty() && self.responses.is_empty()
+    }
+
+    /// Adds what was removed besides.
+    pub fn extend(&mut self, other: Removed) {
+        self.results.extend(other.results);
+        self.responses.extend(other.responses);
+    }
+}
+
+impl News {
+    /// Nothing was removed.
+    pub fn none() -> Self {
+        News::Removed { evicted: Removed::default(), deleted: Removed::default() }
+    }
 }
 
 /// What was read under a key.
@@ -89,10 +228,8 @@ impl Writes {
 pub struct Kept {
     /// Bytes that are kept.
     pub bytes: u64,
-    /// Results that were removed.
-    pub results: Vec<ResultKey>,
-    /// Responses that were removed.
-    pub responses: Vec<ResponseId>,
+    /// What was removed.
+    pub removed: Removed,
 }
 
 /// Why the database did not do what it was asked to.
@@ -101,6 +238,9 @@ pub enum StoreError {
     /// The file is no longer the one that was opened; only a restart takes up another one.
     #[error("its file was removed or replaced; restart the server to use what is there now")]
     Replaced,
+    /// It did not answer in time.
+    #[error("no answer within {} s", .0.as_secs())]
+    Silent(Duration),
     /// The database's own words.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -115,10 +255,10 @@ impl StoreError {
 
 /// A database that cannot be used: for whoever starts the server.
 #[derive(Debug, thiserror::Error)]
-#[error("the database {path} {problem}; {remedy}")]
+#[error("the database {place} {problem}; {remedy}")]
 pub struct OpenError {
-    /// Its file.
-    pub path: String,
+    /// Where it is, without passwords.
+    pub place: String,
     /// What is wrong.
     pub problem: String,
     /// What to do.

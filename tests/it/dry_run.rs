@@ -20,8 +20,11 @@ fn range(expected: u64, most: u64) -> Value {
 fn a_dry_run_tells_what_is_to_be_done_and_does_none_of_it() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("dry.db");
-    let settings =
-        || Settings { models: vec![BUNDLED], database: Some(database.clone()), ..Settings::default() };
+    let settings = || Settings {
+        models: vec![BUNDLED],
+        database: Some(explaind::config::Database::Sqlite(database.clone())),
+        ..Settings::default()
+    };
     let server = settings().start();
     let body = json!({"text": REVIEW, "methods": ["integrated_gradients", "saliency"],
         "options": {"integrated_gradients": {"steps": 50}}, "target": "all"});

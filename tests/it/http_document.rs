@@ -189,7 +189,12 @@ fn table(head: &str) -> Vec<Vec<&'static str>> {
 fn every_curl_in_the_guide_gives_the_answer_under_it() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("guide.db");
-    let server = Settings { models: vec![BUNDLED], database: Some(database), ..Settings::default() }.start();
+    let server = Settings {
+        models: vec![BUNDLED],
+        database: Some(explaind::config::Database::Sqlite(database)),
+        ..Settings::default()
+    }
+    .start();
     let blocks = blocks();
     let mut run = 0;
     for (place, (language, command)) in blocks.iter().enumerate() {

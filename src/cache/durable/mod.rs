@@ -3,6 +3,7 @@
 //! Explanations never depend on it. When the database fails, requests go on without it at once; a
 //! small write now and then finds out when it is back.
 
+mod claim;
 mod health;
 mod writer;
 
@@ -12,15 +13,16 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+pub use claim::Claim;
 use health::Health;
 use writer::{Command, Writer};
 
 use super::earliest;
 use super::memory::Memory;
+use crate::cache::now;
 use crate::identity::{ResponseId, ResultKey};
 use crate::metrics::Metrics;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Found, Milliseconds, StoreError, StoredResponse, StoredResult, Writes};
+use crate::store::{Found, Milliseconds, Store, StoreError, StoredResponse, StoredResult, Writes};
 
 /// The most that may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +50,11 @@ pub struct Trouble {
 
 /// The tier.
 pub struct Durable {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     queue: mpsc::Sender<Command>,
     health: Arc<Health>,
     limits: DurableLimits,
+    memory: Arc<Memory>,
     metrics: Arc<Metrics>,
 }
 
@@ -65,18 +68,51 @@ impl Durable {
     /// Starts the writer. Needs to be called within a tokio runtime.
     /// What it evicts is told to the tier in memory, which must not take it for durable any more.
     pub fn start(
-        store: SqliteStore,
+        store: Arc<dyn Store>,
         limits: DurableLimits,
         memory: Arc<Memory>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let store = Arc::new(store);
         let health = Arc::new(Health::new(metrics.clone()));
         metrics.set_durable_healthy(true);
         let (queue, commands) = mpsc::channel(QUEUE);
-        let writer = Writer::new(store.clone(), health.clone(), limits, memory, metrics.clone());
+        let writer = Writer::new(store.clone(), health.clone(), limits, memory.clone(), metrics.clone());
         tokio::spawn(writer.run(commands));
-        Durable { store, queue, health, limits, metrics }
+        Durable { store, queue, health, limits, memory, metrics }
+    }
+
+    /// Something is wrong from the start: the tier is used when it no longer is.
+    pub fn begin_in_trouble(&self, error: &StoreError) {
+        self.health.failed(&error.to_string());
+    }
+
+    /// Whether other servers use the same database.
+    pub fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
+    /// Takes on the computation of those of the keys that no other server is at. While the database fails,
+    /// nobody knows who is at what: then of all of them.
+    pub async fn claim(&self, keys: Vec<ResultKey>) -> Claim {
+        if !self.store.is_shared() || self.health.trouble().is_some() {
+            return Claim::of_ones_own(keys);
+        }
+        match timeout(PATIENCE, self.store.claim(&keys, claim::LEASE)).await {
+            Ok(Ok(granted)) => return Claim::held(self.store.clone(), granted),
+            Ok(Err(error)) if !error.is_busy() => self.health.failed(&format!("claiming: {error}")),
+            Ok(Err(_)) | Err(_) => self.health.read_too_slowly(),
+        }
+        Claim::of_ones_own(keys)
+    }
+
+    /// Removes a response with its results, here and in the memory of all servers. False if it was not there.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nothing was removed.
+    pub async fn delete(&self, id: ResponseId) -> Result<bool, Unavailable> {
+        let Some(removed) = self.read(self.store.delete(id, now())).await? else { return Ok(false) };
+        self.memory.forget(&removed);
+        Ok(true)
     }
 
     /// Why the tier is not used at present; none if all is well.

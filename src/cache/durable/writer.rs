@@ -13,8 +13,7 @@ use crate::cache::memory::Memory;
 use crate::cache::now;
 use crate::identity::ResponseId;
 use crate::metrics::{Metrics, Tier};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Milliseconds, StoreError, Writes};
+use crate::store::{Milliseconds, News, Store, StoreError, Writes};
 
 /// Writes that go into one transaction.
 const AT_ONCE: usize = 128;
@@ -46,7 +45,7 @@ pub enum Command {
 
 /// The one who writes.
 pub struct Writer {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     health: Arc<Health>,
     limits: DurableLimits,
     memory: Arc<Memory>,
@@ -90,7 +89,7 @@ impl Retry {
 impl Writer {
     /// A writer that has yet to be run.
     pub fn new(
-        store: Arc<SqliteStore>,
+        store: Arc<dyn Store>,
         health: Arc<Health>,
         limits: DurableLimits,
         memory: Arc<Memory>,
@@ -171,6 +170,9 @@ impl Writer {
         if let Err(error) = self.store.check_identity() {
             return self.health.failed(&error.to_string());
         }
+        if self.store.is_shared() {
+            self.listen().await;
+        }
         self.rounds = self.rounds.wrapping_add(1);
         if self.rounds % HOUSEKEEPING != 1 || !self.written && self.limits.age.is_none() {
             return;
@@ -192,10 +194,24 @@ impl Writer {
         }
     }
 
+    /// Hears what other servers have removed. The question also finds out that the database is away before a
+    /// request does.
+    async fn listen(&self) {
+        match self.store.news(now()).await {
+            Ok(News::Removed { evicted, deleted }) => {
+                self.memory.no_longer_durable(&evicted);
+                self.memory.forget(&deleted);
+            }
+            Ok(News::Unknown) => self.memory.forget_all(),
+            Err(error) if error.is_busy() => self.health.read_too_slowly(),
+            Err(error) => self.health.failed(&format!("listening to other servers: {error}")),
+        }
+    }
+
     async fn evict(&self, most_bytes: u64) -> Result<(), StoreError> {
         let kept = self.store.evict(most_bytes, self.limits.not_before()).await?;
-        self.memory.no_longer_durable(&kept.results, &kept.responses);
-        self.metrics.evicted(Tier::Durable, kept.results.len() as u64);
+        self.memory.no_longer_durable(&kept.removed);
+        self.metrics.evicted(Tier::Durable, kept.removed.results.len() as u64);
         self.metrics.set_cache_bytes(Tier::Durable, kept.bytes);
         Ok(())
     }

@@ -175,7 +175,7 @@ fn a_value_that_a_higher_layer_replaces_does_no_harm() {
 
 #[test]
 fn no_message_holds_a_password() {
-    let postgres = "postgres://user:hunter2@host/db";
+    let postgres = "mysql://user:hunter2@host/db";
     let errors = [
         from_variables(&[("EXPLAIND_DATABASE_URL", postgres)]),
         from_file(&format!("database_url = \"{postgres}\"")),

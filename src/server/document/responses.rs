@@ -35,6 +35,9 @@ pub struct TextResponses<E>(PhantomData<E>);
 /// The responses to a question about what was answered before.
 pub struct RecallResponses;
 
+/// The responses to a wish that something be forgotten.
+pub struct ForgetResponses;
+
 /// The problems of a path that asks the engine without computing.
 pub struct EngineProblems;
 
@@ -86,6 +89,15 @@ impl IntoResponses for RecallResponses {
         let mut responses = problems(&[400, 404, 406, 422, 500, 503, 504]);
         responses.insert("200".into(), RefOr::T(response.build()));
         responses.insert("304".into(), RefOr::T(unchanged.build()));
+        responses
+    }
+}
+
+impl IntoResponses for ForgetResponses {
+    fn responses() -> Responses {
+        let done = ResponseBuilder::new().description("It was kept, and is no longer");
+        let mut responses = problems(&[400, 404, 422, 500, 503]);
+        responses.insert("204".into(), RefOr::T(done.build()));
         responses
     }
 }

@@ -1,8 +1,8 @@
-//! `GET /v1/explanations/{id}`: an answer again, a year later.
+//! `/v1/explanations/{id}`: an answer again, a year later; or never again.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use headers::HeaderMapExt;
 use utoipa::IntoParams;
@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use crate::engine::Visit;
 use crate::identity::ResponseId;
 use crate::server::answers;
-use crate::server::document::responses::RecallResponses;
+use crate::server::document::responses::{ForgetResponses, RecallResponses};
 use crate::server::problem::Problem;
 use crate::server::representation::{Accepts, Representation};
 use crate::server::state::{AppState, Stage};
@@ -55,12 +55,46 @@ pub async fn recall(
         Stage::Starting => return Err(Problem::starting()),
         Stage::Open(engine) | Stage::Draining(engine) => engine,
     };
-    // A path that is no UTF-8 is no id either.
-    let id = id.map(|Path(id)| id).unwrap_or_default();
-    let known = ResponseId::parse(&id).ok_or_else(|| Problem::no_id(&id))?;
+    let known = parsed(id)?;
     let visit = Visit::of(state.limits.deadline);
     let told = engine.recall(&visit, known).await.map_err(|failure| Problem::of_fault(&failure))?;
     let told = told.ok_or_else(Problem::not_kept)?;
     let form = accepts.choose(&Representation::ALL)?;
     answers::again(told, form, headers.typed_get(), &state.drawings, &visit).await
+}
+
+/// Deletes an answer.
+///
+/// With it goes all that it was made of, and every other answer to the same text that was made of that: nothing
+/// of it is kept, in the database or in the memory of any server that uses it (others hear of it within
+/// seconds). Asked the same again, the server computes the same answer again.
+#[utoipa::path(
+    delete,
+    path = "/v1/explanations/{id}",
+    operation_id = "forget",
+    tag = "texts",
+    params(
+        ("id" = String, Path, description = "The `id` of an answer: 64 lower-case hexadecimal digits", pattern = "^[0-9a-f]{64}$", example = json!("b0510e7579f3b162a05e733ac6dd761bfee8a33a7e77b01d6f620290c2b9e231"))
+    ),
+    responses(ForgetResponses)
+)]
+pub async fn forget(
+    State(state): State<AppState>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Problem> {
+    let engine = match state.stage() {
+        Stage::Starting => return Err(Problem::starting()),
+        Stage::Open(engine) | Stage::Draining(engine) => engine,
+    };
+    let known = parsed(id)?;
+    match engine.forget(known).await.map_err(|failure| Problem::of_fault(&failure))? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::not_kept()),
+    }
+}
+
+/// The id in a path. A path that is no UTF-8 is no id either.
+fn parsed(id: Result<Path<String>, PathRejection>) -> Result<ResponseId, Problem> {
+    let id = id.map(|Path(id)| id).unwrap_or_default();
+    ResponseId::parse(&id).ok_or_else(|| Problem::no_id(&id))
 }

@@ -11,7 +11,8 @@ mod transaction;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use eviction::{EVICTED_AT_ONCE, Removed, remove_least_used, remove_old};
+use async_trait::async_trait;
+use eviction::{EVICTED_AT_ONCE, delete, remove_least_used, remove_old};
 use rows::{found, write_all};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
@@ -21,8 +22,9 @@ use sqlx::sqlite::{
 use sqlx::{Executor, QueryBuilder, Row, Sqlite};
 use transaction::Transaction;
 
-use super::{Found, Kept, Milliseconds, OpenError, StoreError, StoredResponse, Writes};
-use crate::identity::{Recipe, ResponseId, ResultKey, Shape};
+use super::integrity::recipe;
+use super::{Found, Kept, Milliseconds, News, OpenError, Removed, Store, StoreError, StoredResponse, Writes};
+use crate::identity::{ResponseId, ResultKey};
 
 /// The schema, one file a version.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -56,7 +58,8 @@ impl SqliteStore {
     /// A directory that cannot be made, a file that is no database, is damaged, comes from a later
     /// version of the program or cannot be written to.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        let fault = |problem: String| OpenError { path: path.display().to_string(), problem, remedy: REMEDY };
+        let fault =
+            |problem: String| OpenError { place: path.display().to_string(), problem, remedy: REMEDY };
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             std::fs::create_dir_all(directory)
                 .map_err(|error| fault(format!("needs the directory {}: {error}", directory.display())))?;
@@ -90,15 +93,34 @@ impl SqliteStore {
         &self.path
     }
 
-    /// The results that are there of these, none older than `not_before`.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn results(
-        &self,
-        keys: &[ResultKey],
-        not_before: Milliseconds,
-    ) -> Result<Vec<Found>, StoreError> {
+    /// Removes some of what is older than `not_before`.
+    async fn remove_old(&self, not_before: Milliseconds) -> Result<Removed, StoreError> {
+        let mut transaction = Transaction::begin(&self.writer).await?;
+        let outcome = remove_old(&mut transaction.connection, not_before).await;
+        transaction.end(outcome).await
+    }
+
+    /// Removes the results not used for longest, `excess` bytes of them at least or as many as go at
+    /// once, and every response that was last used no later: those may need what is gone.
+    async fn remove_least_used(&self, excess: u64) -> Result<Removed, StoreError> {
+        let mut transaction = Transaction::begin(&self.writer).await?;
+        let outcome = remove_least_used(&mut transaction.connection, excess).await;
+        transaction.end(outcome).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Another server may have the file open, but nobody waits for the other's work.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn results(&self, keys: &[ResultKey], not_before: Milliseconds) -> Result<Vec<Found>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -115,11 +137,7 @@ impl SqliteStore {
         Ok(rows.iter().map(found).collect::<Result<_, _>>()?)
     }
 
-    /// How a response is put together, if it was given before and no longer ago than `not_before`.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn response(
+    async fn response(
         &self,
         id: ResponseId,
         not_before: Milliseconds,
@@ -131,39 +149,24 @@ impl SqliteStore {
                 .fetch_optional(&self.readers)
                 .await?;
         let Some(row) = row else { return Ok(None) };
-        let keys: &[u8] = row.try_get("keys")?;
-        let keys = keys.as_chunks::<32>().0.iter().map(|key| ResultKey(*key)).collect();
-        let shape = Shape::named(row.try_get("shape")?);
-        let recipe = shape.map(|shape| Recipe { shape, keys });
-        // A recipe that does not give its own id is damaged: as good as none.
-        let Some(recipe) = recipe.filter(|recipe| recipe.id() == id) else { return Ok(None) };
-        Ok(Some(StoredResponse { id, created_at: row.try_get("created_at")?, recipe }))
+        let created_at = row.try_get("created_at")?;
+        let recipe = recipe(id, row.try_get("shape")?, row.try_get("keys")?);
+        Ok(recipe.map(|recipe| StoredResponse { id, created_at, recipe }))
     }
 
-    /// Writes in one transaction; once this returns, what was written survives the process. Gives the
-    /// responses that were left out because one of their results is not here (any more).
-    ///
-    /// # Errors
-    /// Nothing was written.
-    pub async fn write(&self, writes: &Writes, now: Milliseconds) -> Result<Vec<ResponseId>, StoreError> {
+    async fn write(&self, writes: &Writes, now: Milliseconds) -> Result<Vec<ResponseId>, StoreError> {
         let mut transaction = Transaction::begin(&self.writer).await?;
         let outcome = write_all(&mut transaction.connection, writes, now).await;
         transaction.end(outcome).await
     }
 
-    /// Removes what is older than `not_before`, then what was not used for longest until at most
-    /// `most_bytes` of results are left.
-    ///
-    /// # Errors
-    /// The database does not answer; what was removed before stays removed.
-    pub async fn evict(&self, most_bytes: u64, not_before: Milliseconds) -> Result<Kept, StoreError> {
+    async fn evict(&self, most_bytes: u64, not_before: Milliseconds) -> Result<Kept, StoreError> {
         let mut kept = Kept::default();
         loop {
             let removed = self.remove_old(not_before).await?;
-            let all =
-                removed.0.len() < EVICTED_AT_ONCE as usize && removed.1.len() < EVICTED_AT_ONCE as usize;
-            kept.results.extend(removed.0);
-            kept.responses.extend(removed.1);
+            let most = removed.results.len().max(removed.responses.len());
+            let all = most < EVICTED_AT_ONCE as usize;
+            kept.removed.extend(removed);
             if all {
                 break;
             }
@@ -173,36 +176,27 @@ impl SqliteStore {
             if kept.bytes <= most_bytes {
                 break;
             }
-            let (results, responses) = self.remove_least_used(kept.bytes - most_bytes).await?;
-            if results.is_empty() && responses.is_empty() {
+            let removed = self.remove_least_used(kept.bytes - most_bytes).await?;
+            if removed.is_empty() {
                 break;
             }
-            kept.results.extend(results);
-            kept.responses.extend(responses);
+            kept.removed.extend(removed);
         }
-        if !kept.results.is_empty() {
+        if !kept.removed.results.is_empty() {
             let give_back = format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK})");
             self.writer.execute(sqlx::AssertSqlSafe(give_back)).await?;
         }
         Ok(kept)
     }
 
-    /// Bytes of all results and responses with what their rows take.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn bytes(&self) -> Result<u64, StoreError> {
+    async fn bytes(&self) -> Result<u64, StoreError> {
         let query =
             "SELECT (SELECT coalesce(sum(bytes), 0) FROM results) + ? * (SELECT count(*) FROM responses)";
         let sum: i64 = sqlx::query_scalar(query).bind(RESPONSE_BYTES).fetch_one(&self.writer).await?;
         Ok(sum.max(0) as u64)
     }
 
-    /// Writes something small, in the way that everything is written, to see whether it can be done.
-    ///
-    /// # Errors
-    /// It cannot, or the file is no longer the one that was opened.
-    pub async fn probe(&self, now: Milliseconds) -> Result<(), StoreError> {
+    async fn probe(&self, now: Milliseconds) -> Result<(), StoreError> {
         self.check_identity()?;
         let mut transaction = Transaction::begin(&self.writer).await?;
         let write = sqlx::query(
@@ -213,20 +207,14 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Whether the file is still the one that was opened: what is written to a file that was removed or
-    /// replaced is lost.
-    ///
-    /// # Errors
-    /// It is another one, or none.
-    pub fn check_identity(&self) -> Result<(), StoreError> {
+    fn check_identity(&self) -> Result<(), StoreError> {
         match identity(&self.path) {
             Some(identity) if identity == self.identity => Ok(()),
             _ => Err(StoreError::Replaced),
         }
     }
 
-    /// Brings everything into the main file and lets go of it.
-    pub async fn close(&self) {
+    async fn close(&self) {
         self.readers.close().await;
         if let Err(error) = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").await {
             tracing::warn!(%error, "the database's log stays beside it; the next start takes it up");
@@ -234,19 +222,22 @@ impl SqliteStore {
         self.writer.close().await;
     }
 
-    /// Removes some of what is older than `not_before`.
-    async fn remove_old(&self, not_before: Milliseconds) -> Result<Removed, StoreError> {
+    async fn delete(&self, id: ResponseId, _now: Milliseconds) -> Result<Option<Removed>, StoreError> {
         let mut transaction = Transaction::begin(&self.writer).await?;
-        let outcome = remove_old(&mut transaction.connection, not_before).await;
+        let outcome = delete(&mut transaction.connection, id).await;
         transaction.end(outcome).await
     }
 
-    /// Removes the results not used for longest, `excess` bytes of them at least or as many as go at
-    /// once, and every response that was last used no later: those may need what is gone.
-    async fn remove_least_used(&self, excess: u64) -> Result<Removed, StoreError> {
-        let mut transaction = Transaction::begin(&self.writer).await?;
-        let outcome = remove_least_used(&mut transaction.connection, excess).await;
-        transaction.end(outcome).await
+    async fn claim(&self, keys: &[ResultKey], _lease: Duration) -> Result<Vec<ResultKey>, StoreError> {
+        Ok(keys.to_vec())
+    }
+
+    async fn let_go(&self, _keys: &[ResultKey]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn news(&self, _now: Milliseconds) -> Result<News, StoreError> {
+        Ok(News::none())
     }
 }
 

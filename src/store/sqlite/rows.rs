@@ -4,10 +4,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use crate::identity::{ResponseId, ResultKey};
-use crate::store::{DamagedRow, Found, Milliseconds, StoredResponse, StoredResult, Writes};
-
-/// What SQLite itself needs for a row beside its content, about.
-const ROW_OVERHEAD: usize = 256;
+use crate::store::integrity::{digest, judged, row_bytes};
+use crate::store::{Found, Milliseconds, StoredResponse, StoredResult, Writes};
 
 /// Writes everything; damaged rows go first, so that none takes the place of a good one with it. Gives the
 /// responses that lack a result and were left out.
@@ -59,17 +57,14 @@ pub async fn write_all(
 /// It has another shape.
 pub fn found(row: &SqliteRow) -> Result<Found, sqlx::Error> {
     let key = result_key(row)?;
-    let digest: Vec<u8> = row.try_get("digest")?;
+    let digest_in_row: Vec<u8> = row.try_get("digest")?;
     let result = StoredResult {
         key,
         created_at: row.try_get("created_at")?,
         warnings: row.try_get("warnings")?,
         body: row.try_get("body")?,
     };
-    match digest == digest_of(&result) {
-        true => Ok(Found::Whole(result)),
-        false => Ok(Found::Damaged(DamagedRow { digest, content: result })),
-    }
+    Ok(judged(result, digest_in_row))
 }
 
 /// The key in a row.
@@ -93,18 +88,11 @@ pub fn response_ids(rows: &[SqliteRow]) -> Result<Vec<ResponseId>, sqlx::Error> 
     rows.iter().map(id).collect()
 }
 
-fn digest_of(result: &StoredResult) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("explaind stored result");
-    hasher.update(&result.key.0).update(&(result.warnings.len() as u64).to_le_bytes());
-    *hasher.update(&result.warnings).update(&result.body).finalize().as_bytes()
-}
-
 async fn insert_result(
     connection: &mut SqliteConnection,
     result: &StoredResult,
     now: Milliseconds,
 ) -> Result<(), sqlx::Error> {
-    let bytes = result.body.len() + result.warnings.len() + ROW_OVERHEAD;
     sqlx::query(
         "INSERT INTO results (key, created_at, used_at, bytes, digest, warnings, body) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (key) DO UPDATE SET created_at = excluded.created_at, used_at = max(used_at, excluded.used_at),
@@ -113,8 +101,8 @@ async fn insert_result(
     .bind(result.key.0.to_vec())
     .bind(result.created_at)
     .bind(now)
-    .bind(i64::try_from(bytes).unwrap_or(i64::MAX))
-    .bind(digest_of(result).to_vec())
+    .bind(row_bytes(result))
+    .bind(digest(result).to_vec())
     .bind(&result.warnings)
     .bind(&result.body)
     .execute(connection)

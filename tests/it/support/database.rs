@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use explaind::store::Store;
 use explaind::store::sqlite::SqliteStore;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};

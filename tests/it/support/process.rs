@@ -26,18 +26,13 @@ impl Process {
 
     /// The same with any model of the fixtures, or the bundled one.
     pub fn start_with(model: &str, database: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_explaind"))
-            // A directory without a configuration file, so that nobody's own settings change the tests.
-            .current_dir(model_directory("three-labels"))
-            .env("EXPLAIND_LOG_FORMAT", "json")
-            .args(["--listen", "127.0.0.1:0", "--threads", "2"])
-            .arg("--model")
-            .arg(format!("{model}={}", model_directory(model).display()))
-            .arg(format!("--database-url=sqlite:{}", database.display()))
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Process::start_on(model, &format!("sqlite:{}", database.display()), arguments)
+    }
+
+    /// The same with any database.
+    pub fn start_on(model: &str, database_url: &str, arguments: &[&str]) -> Self {
+        let mut command = command(model, database_url, arguments);
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
         let add = {
@@ -95,6 +90,22 @@ impl Process {
         let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(told.success());
     }
+}
+
+/// The binary with a model and a database.
+pub fn command(model: &str, database_url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
+    command
+        // A directory without a configuration file, so that nobody's own settings change the tests.
+        .current_dir(model_directory("three-labels"))
+        .env("EXPLAIND_LOG_FORMAT", "json")
+        .args(["--listen", "127.0.0.1:0", "--threads", "2"])
+        .arg("--model")
+        .arg(format!("{model}={}", model_directory(model).display()))
+        .arg(format!("--database-url={database_url}"))
+        .args(arguments)
+        .stderr(Stdio::piped());
+    command
 }
 
 impl Drop for Process {

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use explaind::cache::Cache;
+use explaind::config::Database;
 use explaind::engine::{Capacity, Engine, ModelSource, Scheduler, load_models};
 use explaind::metrics::Metrics;
 use explaind::server::{AppState, Limits, router, serve};
+use explaind::store::postgres::PostgresStore;
 use explaind::store::sqlite::SqliteStore;
+use explaind::store::{OpenError, Store};
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -31,7 +34,7 @@ pub struct TestServer {
 pub struct Settings {
     pub models: Vec<&'static str>,
     pub threads: usize,
-    pub database: Option<PathBuf>,
+    pub database: Option<Database>,
     pub memory_bytes: u64,
     pub disk_bytes: u64,
     pub age: Option<Duration>,
@@ -74,7 +77,12 @@ impl Default for Settings {
 impl Settings {
     /// Only a tiny model, with a database in this file.
     pub fn tiny(database: &Path) -> Self {
-        Settings { models: vec!["three-labels"], database: Some(database.to_owned()), ..Settings::default() }
+        Settings::tiny_on(Database::Sqlite(database.to_owned()))
+    }
+
+    /// Only a tiny model, with any database.
+    pub fn tiny_on(database: Database) -> Self {
+        Settings { models: vec!["three-labels"], database: Some(database), ..Settings::default() }
     }
 
     /// Starts it, with its models loaded.
@@ -104,14 +112,23 @@ impl Settings {
         let sources: Vec<ModelSource> = self.models.iter().map(source).collect();
         let models = load_models(&sources, explaind::model::Placement::Cpu, &metrics)
             .unwrap_or_else(|error| panic!("{error}"));
-        let store = match &self.database {
-            None => None,
-            Some(path) => {
-                let store = SqliteStore::open(path).await.unwrap_or_else(|error| panic!("{error}"));
-                Some((store, self.disk_bytes))
+        let fault = |error: OpenError| panic!("{error}");
+        let (store, trouble): (Option<Arc<dyn Store>>, _) = match &self.database {
+            None | Some(Database::Memory) => (None, None),
+            Some(Database::Sqlite(path)) => {
+                (Some(Arc::new(SqliteStore::open(path).await.unwrap_or_else(fault))), None)
+            }
+            Some(Database::Postgres(url)) => {
+                let (store, trouble) =
+                    PostgresStore::open(url.expose()).await.unwrap_or_else(|error| panic!("{error}"));
+                (Some(Arc::new(store)), trouble)
             }
         };
+        let store = store.map(|store| (store, self.disk_bytes));
         let cache = Cache::new(self.memory_bytes, self.age, store, metrics.clone());
+        if let (Some(durable), Some(trouble)) = (cache.durable(), trouble) {
+            durable.begin_in_trouble(&trouble);
+        }
         let scheduler = Scheduler::new(self.threads, metrics.clone()).unwrap();
         let capacity = Capacity { requests: self.most_requests, bytes: self.most_work_bytes };
         Arc::new(Engine::new(models, scheduler, cache, capacity, metrics))

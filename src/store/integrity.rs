@@ -1,0 +1,36 @@
+//! Whether a row is what was once written.
+
+use super::{DamagedRow, Found, StoredResult};
+use crate::identity::{Recipe, ResponseId, ResultKey, Shape};
+
+/// What a database needs for a row beside its content, about.
+const ROW_OVERHEAD: usize = 256;
+
+/// BLAKE3 over key, warnings and body.
+pub fn digest(result: &StoredResult) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("explaind stored result");
+    hasher.update(&result.key.0).update(&(result.warnings.len() as u64).to_le_bytes());
+    *hasher.update(&result.warnings).update(&result.body).finalize().as_bytes()
+}
+
+/// A row that was read, with the digest that stands in it.
+pub fn judged(result: StoredResult, digest_in_row: Vec<u8>) -> Found {
+    match digest_in_row == digest(&result) {
+        true => Found::Whole(result),
+        false => Found::Damaged(DamagedRow { digest: digest_in_row, content: result }),
+    }
+}
+
+/// What a result takes in a database, about.
+pub fn row_bytes(result: &StoredResult) -> i64 {
+    let bytes = result.body.len() + result.warnings.len() + ROW_OVERHEAD;
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// How a response is put together, from its row. A recipe that does not give its own id is damaged: as good
+/// as none.
+pub fn recipe(id: ResponseId, shape: &str, keys: &[u8]) -> Option<Recipe> {
+    let keys = keys.as_chunks::<32>().0.iter().map(|key| ResultKey(*key)).collect();
+    let recipe = Recipe { shape: Shape::named(shape)?, keys };
+    (recipe.id() == id).then_some(recipe)
+}
