@@ -7,10 +7,12 @@ use sqlx::{Executor, Sqlite};
 use crate::store::StoreError;
 
 /// A transaction on the writing connection. SQLite ends some by itself when it fails (a full disk), so a
-/// connection on which anything failed is not used again.
+/// connection on which anything failed is not used again; nor is one whose transaction nobody ended, since
+/// whoever began it was called off.
 pub struct Transaction {
     /// To be written through.
     pub connection: PoolConnection<Sqlite>,
+    is_committed: bool,
 }
 
 impl Transaction {
@@ -19,14 +21,9 @@ impl Transaction {
     /// # Errors
     /// Another process holds the file, or the database fails.
     pub async fn begin(writer: &SqlitePool) -> Result<Self, StoreError> {
-        let mut transaction = Transaction { connection: writer.acquire().await? };
-        match transaction.connection.execute("BEGIN IMMEDIATE").await {
-            Ok(_) => Ok(transaction),
-            Err(error) => {
-                transaction.connection.close_on_drop();
-                Err(error.into())
-            }
-        }
+        let mut transaction = Transaction { connection: writer.acquire().await?, is_committed: false };
+        transaction.connection.execute("BEGIN IMMEDIATE").await?;
+        Ok(transaction)
     }
 
     /// Commits what succeeded; lets go of the connection otherwise.
@@ -34,14 +31,17 @@ impl Transaction {
     /// # Errors
     /// The outcome's own, or that it could not be committed.
     pub async fn end<T>(mut self, outcome: Result<T, sqlx::Error>) -> Result<T, StoreError> {
-        let ended = match &outcome {
-            Ok(_) => self.connection.execute("COMMIT").await.map(|_| ()),
-            Err(_) => Ok(()),
-        };
-        if outcome.is_err() || ended.is_err() {
+        let value = outcome?;
+        self.connection.execute("COMMIT").await?;
+        self.is_committed = true;
+        Ok(value)
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.is_committed {
             self.connection.close_on_drop();
         }
-        ended?;
-        Ok(outcome?)
     }
 }
