@@ -458,3 +458,38 @@ fn without_any_tier_answers_are_given_and_not_promised() {
     let again = server.post("/explain", &json!({"text": TEXT}));
     assert_eq!((status(&again), again.text()), ("explaind; fwd=miss", answer.text()));
 }
+
+#[test]
+fn a_deleted_answer_is_gone_from_both_tiers_with_its_text_and_is_computed_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = database_in(&directory);
+    let server = Settings::tiny(&path).start();
+    let body = json!({"text": "the film is secretly good", "methods": ["saliency"]});
+    let first = server.post("/explain", &body);
+    let location = header(&first, "content-location").unwrap().to_owned();
+    let other = server.post("/explain", &json!({"text": TEXT, "methods": ["saliency"]}));
+    let delete = || server.request("DELETE", &location).send().unwrap();
+    assert_eq!(delete().status(), 204);
+    assert_eq!(server.get(&location).problem(404)["type"], "urn:explaind:problem:not-kept");
+    let again: Answer = delete().into();
+    assert_eq!(again.problem(404)["type"], "urn:explaind:problem:not-kept");
+    let with_text = "SELECT count(*) FROM results WHERE instr(body, 'secretly') > 0";
+    assert_eq!(database::number(&path, with_text), 0);
+    assert_eq!(server.get(header(&other, "content-location").unwrap()).status, 200);
+    database::assert_whole(&path);
+    let anew = server.post("/explain", &body);
+    assert_eq!(status(&anew), "explaind; fwd=miss; stored");
+    assert_eq!(anew.text(), first.text());
+    let unknown: Answer = server.request("DELETE", "/v1/explanations/no-id").send().unwrap().into();
+    unknown.problem(422);
+}
+
+#[test]
+fn without_a_database_a_deleted_answer_is_forgotten_too() {
+    let server = Settings { models: vec!["three-labels"], ..Settings::default() }.start();
+    let answer = server.ok("/explain", json!({"text": TEXT, "methods": ["saliency"]}));
+    let location = format!("/v1/explanations/{}", answer["id"].as_str().unwrap());
+    assert_eq!(server.get(&location).status, 200);
+    assert_eq!(server.request("DELETE", &location).send().unwrap().status(), 204);
+    server.get(&location).problem(404);
+}
