@@ -481,7 +481,7 @@ fn a_deleted_answer_is_gone_from_both_tiers_with_its_text_and_is_computed_anew()
     assert_eq!(status(&anew), "explaind; fwd=miss; stored");
     assert_eq!(anew.text(), first.text());
     let unknown: Answer = server.request("DELETE", "/v1/explanations/no-id").send().unwrap().into();
-    unknown.problem(422);
+    unknown.problem(404);
 }
 
 #[test]

@@ -174,7 +174,7 @@ impl Problem {
     }
 
     pub(in crate::server) fn not_kept() -> Self {
-        let detail = "no answer of this id is kept: it was never given, or had to make room";
+        let detail = "no answer of this id is kept: it was never given, was deleted, or had to make room";
         Problem::new(&NOT_KEPT, detail).with_remedy("POST the question again: it gives the same id")
     }
 
