@@ -22,8 +22,12 @@ pub const TESTS: &[Test] = &[
     ("a_disk_that_is_full_fails_no_request", full),
 ];
 
-/// Longer than that, nobody waits for a database: a read, a claim, and a write.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// Longer than that, nobody waits for a database that has only just begun to fail: two reads and a claim of two
+/// seconds each, and as long again for a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// Less than anyone's patience with a database: who takes no longer has not waited for it.
+const AT_ONCE: Duration = Duration::from_millis(1500);
 
 fn behind(cluster: &Cluster) -> (Proxy, TestServer) {
     let database = cluster.database();
@@ -65,7 +69,7 @@ fn goes_on(cluster: &Cluster, fault: Fault) {
     for number in 0..6 {
         let began = Instant::now();
         assert!(!is_kept(&ask(&server, &format!("another film {number} is bad"))));
-        assert!(began.elapsed() < Duration::from_secs(1), "it took {:?}", began.elapsed());
+        assert!(began.elapsed() < AT_ONCE, "it took {:?}", began.elapsed());
     }
     proxy.set(Fault::None);
     eventually("it is taken up again", || health(&server) == "ok");
