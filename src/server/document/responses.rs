@@ -96,7 +96,7 @@ impl IntoResponses for RecallResponses {
 impl IntoResponses for ForgetResponses {
     fn responses() -> Responses {
         let done = ResponseBuilder::new().description("It was kept, and is no longer");
-        let mut responses = problems(&[400, 404, 422, 500, 503]);
+        let mut responses = problems(&[400, 404, 500, 503]);
         responses.insert("204".into(), RefOr::T(done.build()));
         responses
     }
