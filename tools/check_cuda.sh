@@ -16,6 +16,8 @@ if ! [ -e "$toolkit/installed" ]; then
 fi
 export CUDA_HOME="$toolkit/nvidia/cu13"
 export NVCC="$CUDA_HOME/bin/nvcc"
+# Some build scripts ask for it by its name alone.
+export PATH="$CUDA_HOME/bin:$PATH"
 # Devices of 2020 and later.
 export CUDA_COMPUTE_CAP=80
 cargo check --locked --features cuda
