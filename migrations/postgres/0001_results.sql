@@ -9,6 +9,9 @@ CREATE TABLE results (
     body       bytea  NOT NULL  -- JSON
 );
 
+-- Compressing a large attention map takes PostgreSQL longer than writing it.
+ALTER TABLE results ALTER COLUMN body SET STORAGE EXTERNAL;
+
 CREATE INDEX results_by_use ON results (used_at, key) INCLUDE (bytes);
 CREATE INDEX results_by_age ON results (created_at);
 

@@ -187,7 +187,7 @@ impl Cache {
     /// there is no such response.
     ///
     /// # Errors
-    /// [`Unavailable`]: it was not removed.
+    /// [`Unavailable`]: it is not known to be removed; to ask again does no harm.
     pub async fn delete(&self, id: ResponseId) -> Result<bool, Unavailable> {
         let Some(durable) = &self.durable else { return Ok(self.memory.delete(id)) };
         let was_kept = durable.delete(id).await?;

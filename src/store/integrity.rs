@@ -1,10 +1,13 @@
-//! Whether a row is what was once written.
+//! Whether a row is what was once written, and what it takes.
 
 use super::{DamagedRow, Found, StoredResult};
 use crate::identity::{Recipe, ResponseId, ResultKey, Shape};
 
 /// What a database needs for a row beside its content, about.
 const ROW_OVERHEAD: usize = 256;
+
+/// What a response takes in a database, about.
+pub const RESPONSE_BYTES: i64 = 400;
 
 /// BLAKE3 over key, warnings and body.
 pub fn digest(result: &StoredResult) -> [u8; 32] {

@@ -77,7 +77,12 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// The database does not answer; what was removed before stays removed.
-    async fn evict(&self, most_bytes: u64, not_before: Milliseconds) -> Result<Kept, StoreError>;
+    async fn evict(
+        &self,
+        most_bytes: u64,
+        not_before: Milliseconds,
+        now: Milliseconds,
+    ) -> Result<Kept, StoreError>;
 
     /// Removes a response with its results, and with every other response that needs one of them. None if it
     /// was not there.
@@ -211,6 +216,11 @@ impl Writes {
             && self.used_results.is_empty()
             && self.used_responses.is_empty()
             && self.damaged.is_empty()
+    }
+
+    /// Bytes of the results.
+    pub fn bytes(&self) -> usize {
+        self.results.iter().map(|result| result.body.len() + result.warnings.len()).sum()
     }
 
     /// Adds what another one writes.

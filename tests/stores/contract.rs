@@ -179,7 +179,7 @@ async fn what_is_too_old_is_not_found_and_goes(database: Database) {
     assert_eq!(there(&*store, 1500).await, [3]);
     let old = response(&[1, 2], 0).id;
     assert_eq!(store.response(old, 1500).await.unwrap(), None);
-    let kept = store.evict(u64::MAX, 1500).await.unwrap();
+    let kept = store.evict(u64::MAX, 1500, 3000).await.unwrap();
     assert_eq!((kept.removed.results.len(), kept.removed.responses), (2, vec![old]));
     assert_eq!(there(&*store, 0).await, [3]);
     assert_eq!(kept.bytes, store.bytes().await.unwrap());
@@ -199,7 +199,7 @@ async fn what_was_not_used_for_longest_goes_first_and_no_response_loses_a_result
     };
     store.write(&used, 1000).await.unwrap();
     let half = store.bytes().await.unwrap() / 2;
-    let kept = store.evict(half, 0).await.unwrap();
+    let kept = store.evict(half, 0, 2000).await.unwrap();
     assert!(kept.bytes <= half && kept.bytes > half / 2, "{} of {half}", kept.bytes);
     let left = there(&*store, 0).await;
     assert!(left.contains(&0) && left.contains(&30) && left.contains(&29) && !left.contains(&1), "{left:?}");
@@ -275,7 +275,7 @@ async fn nothing_is_found_in_an_empty_database(database: Database) {
     assert!(there(&*store, 0).await.is_empty() && !is_there(&*store, &[1]).await);
     assert_eq!(store.bytes().await.unwrap(), 0);
     assert!(store.write(&Writes::default(), 0).await.unwrap().is_empty());
-    assert!(store.evict(0, 0).await.unwrap().removed.is_empty());
+    assert!(store.evict(0, 0, 0).await.unwrap().removed.is_empty());
     if !store.is_shared() {
         assert_eq!(store.news(0).await.unwrap(), News::none());
         let all = [key(1), key(2)];

@@ -9,7 +9,7 @@ mod postgres;
 mod proxy;
 mod replicas;
 #[path = "../it/support/mod.rs"]
-#[allow(dead_code, reason = "the other test binary uses the rest")]
+#[expect(dead_code, reason = "the other test binary uses the rest")]
 mod support;
 
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Trouble;
 use crate::cache::now;
@@ -10,18 +11,29 @@ use crate::metrics::Metrics;
 /// Reads in a row that take too long until the database counts as failing.
 const SLOW_READS: u32 = 8;
 
+/// A transaction that takes longer than this will not end: what goes into one is bounded. To wait behind
+/// others is load, and no fault.
+const STUCK: Duration = Duration::from_secs(5);
+
 /// Shared by all who read and the one who writes.
 pub struct Health {
     trouble: Mutex<Option<Trouble>>,
     /// Reads in a row that took too long.
     slow_reads: AtomicU32,
+    /// When the transaction under way began.
+    writing_since: Mutex<Option<Instant>>,
     metrics: Arc<Metrics>,
 }
 
 impl Health {
     /// All is well.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Health { trouble: Mutex::new(None), slow_reads: AtomicU32::new(0), metrics }
+        Health {
+            trouble: Mutex::new(None),
+            slow_reads: AtomicU32::new(0),
+            writing_since: Mutex::new(None),
+            metrics,
+        }
     }
 
     /// A read took no longer than it may.
@@ -33,6 +45,19 @@ impl Health {
     pub fn read_too_slowly(&self) {
         if self.slow_reads.fetch_add(1, Ordering::Relaxed) + 1 >= SLOW_READS {
             self.failed("reading takes too long");
+        }
+    }
+
+    /// A transaction begins (some), or has ended (none).
+    pub fn writing(&self, since: Option<Instant>) {
+        *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// Somebody has waited for a write as long as one may.
+    pub fn wrote_too_slowly(&self) {
+        let since = *self.writing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.is_some_and(|since| since.elapsed() > STUCK) {
+            self.failed("writing takes too long");
         }
     }
 

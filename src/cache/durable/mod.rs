@@ -108,7 +108,7 @@ impl Durable {
     /// Removes a response with its results, here and in the memory of all servers. False if it was not there.
     ///
     /// # Errors
-    /// [`Unavailable`]: nothing was removed.
+    /// [`Unavailable`]: it is not known to be removed; to ask again does no harm.
     pub async fn delete(&self, id: ResponseId) -> Result<bool, Unavailable> {
         let Some(removed) = self.read(self.store.delete(id, now())).await? else { return Ok(false) };
         self.memory.forget(&removed);
@@ -171,7 +171,7 @@ impl Durable {
             Ok(Err(_)) => None,
             Err(_) => {
                 self.metrics.write_given_up();
-                self.health.failed("writing takes too long");
+                self.health.wrote_too_slowly();
                 None
             }
         }

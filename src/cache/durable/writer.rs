@@ -18,6 +18,10 @@ use crate::store::{Milliseconds, News, Store, StoreError, Writes};
 /// Writes that go into one transaction.
 const AT_ONCE: usize = 128;
 
+/// Bytes of results from which on no more writes join a transaction: few large ones or many small ones, it takes
+/// about as long.
+const BYTES_AT_ONCE: usize = 8 << 20;
+
 /// Between two looks at a database that fails.
 const ROUND: Duration = Duration::from_secs(1);
 
@@ -131,7 +135,7 @@ impl Writer {
                 Command::Note(new) => writes.merge(new),
                 Command::Close(done) => closing = Some(done),
             }
-            let full = waiting.len() >= AT_ONCE || closing.is_some();
+            let full = waiting.len() >= AT_ONCE || writes.bytes() >= BYTES_AT_ONCE || closing.is_some();
             next = if full { None } else { commands.try_recv().ok() };
         }
         if !writes.is_empty() {
@@ -144,7 +148,9 @@ impl Writer {
     }
 
     async fn commit(&mut self, writes: &Writes, waiting: Vec<oneshot::Sender<Result<Vec<ResponseId>, ()>>>) {
+        self.health.writing(Some(Instant::now()));
         let outcome = self.store.write(writes, now()).await;
+        self.health.writing(None);
         self.written = true;
         if let Err(error) = &outcome {
             self.health.failed(&format!("writing: {error}"));
@@ -209,7 +215,7 @@ impl Writer {
     }
 
     async fn evict(&self, most_bytes: u64) -> Result<(), StoreError> {
-        let kept = self.store.evict(most_bytes, self.limits.not_before()).await?;
+        let kept = self.store.evict(most_bytes, self.limits.not_before(), now()).await?;
         self.memory.no_longer_durable(&kept.removed);
         self.metrics.evicted(Tier::Durable, kept.removed.results.len() as u64);
         self.metrics.set_cache_bytes(Tier::Durable, kept.bytes);

@@ -45,9 +45,6 @@ const TO_MIGRATE: Duration = Duration::from_secs(120);
 const SESSION: &str = "SET statement_timeout = '4s'; SET lock_timeout = '3s'; \
     SET idle_in_transaction_session_timeout = '10s'";
 
-/// What a response takes, about.
-const RESPONSE_BYTES: i64 = 400;
-
 const REMEDY: &str = "mend the URL or the database, or go without one with --database-url memory";
 
 /// A database that may be there.
@@ -140,8 +137,8 @@ impl PostgresStore {
             removal::begin(&mut transaction).await?;
             let removed = match what {
                 Removal::Old { not_before } => Some(removal::remove_old(&mut transaction, not_before).await?),
-                Removal::LeastUsed { excess } => {
-                    Some(removal::remove_least_used(&mut transaction, excess).await?)
+                Removal::LeastUsed { most_bytes } => {
+                    Some(removal::remove_least_used(&mut transaction, most_bytes).await?)
                 }
                 Removal::Deleted(id) => removal::delete(&mut transaction, id).await?,
             };
@@ -159,7 +156,7 @@ impl PostgresStore {
 #[derive(Debug, Clone, Copy)]
 enum Removal {
     Old { not_before: Milliseconds },
-    LeastUsed { excess: i64 },
+    LeastUsed { most_bytes: u64 },
     Deleted(ResponseId),
 }
 
@@ -211,8 +208,13 @@ impl Store for PostgresStore {
         }
     }
 
-    async fn evict(&self, most_bytes: u64, not_before: Milliseconds) -> Result<Kept, StoreError> {
-        let (mut kept, now) = (Kept::default(), crate::cache::now());
+    async fn evict(
+        &self,
+        most_bytes: u64,
+        not_before: Milliseconds,
+        now: Milliseconds,
+    ) -> Result<Kept, StoreError> {
+        let mut kept = Kept::default();
         loop {
             let removed = self.remove(Removal::Old { not_before }, now).await?.unwrap_or_default();
             let most = removed.results.len().max(removed.responses.len());
@@ -222,13 +224,9 @@ impl Store for PostgresStore {
             }
         }
         loop {
-            kept.bytes = self.bytes().await?;
-            if kept.bytes <= most_bytes {
-                return Ok(kept);
-            }
-            let excess = i64::try_from(kept.bytes - most_bytes).unwrap_or(i64::MAX);
-            let removed = self.remove(Removal::LeastUsed { excess }, now).await?.unwrap_or_default();
+            let removed = self.remove(Removal::LeastUsed { most_bytes }, now).await?.unwrap_or_default();
             if removed.is_empty() {
+                kept.bytes = self.bytes().await?;
                 return Ok(kept);
             }
             kept.removed.extend(removed);
@@ -240,12 +238,8 @@ impl Store for PostgresStore {
     }
 
     async fn bytes(&self) -> Result<u64, StoreError> {
-        let query = sqlx::query_scalar(
-            "SELECT (SELECT coalesce(sum(bytes), 0) FROM results)::bigint
-                 + $1 * (SELECT count(*) FROM responses)",
-        );
-        let sum: i64 = in_time(TO_ANSWER, query.bind(RESPONSE_BYTES).fetch_one(&self.pool())).await?;
-        Ok(sum.max(0) as u64)
+        let pool = self.pool();
+        in_time(TO_ANSWER, async { removal::bytes_kept(&mut *pool.acquire().await?).await }).await
     }
 
     async fn probe(&self, now: Milliseconds) -> Result<(), StoreError> {

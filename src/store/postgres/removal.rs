@@ -4,6 +4,7 @@ use sqlx::{PgConnection, Row};
 
 use super::rows::{bytes, listed, response_id, result_key};
 use crate::identity::{ResponseId, ResultKey};
+use crate::store::integrity::RESPONSE_BYTES;
 use crate::store::{Milliseconds, News, Removed};
 
 /// Results removed in one transaction, so that writers get in between.
@@ -17,6 +18,18 @@ const LOCK: i64 = 0x6578_706c_6169_6e64;
 
 /// How long removals are told of.
 const REMEMBERED: Milliseconds = 60 * 60 * 1000;
+
+/// Bytes of all results and responses with what their rows take.
+///
+/// # Errors
+/// The database fails.
+pub async fn bytes_kept(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let query = sqlx::query_scalar(
+        "SELECT (SELECT coalesce(sum(bytes), 0) FROM results)::bigint + $1 * (SELECT count(*) FROM responses)",
+    );
+    let sum: i64 = query.bind(RESPONSE_BYTES).fetch_one(connection).await?;
+    Ok(sum.max(0) as u64)
+}
 
 /// Lets nobody else remove anything until the transaction ends.
 ///
@@ -46,12 +59,20 @@ pub async fn remove_old(
     removed(&results, &responses)
 }
 
-/// Removes the results not used for longest, `excess` bytes of them at least or as many as go at once, and
-/// every response that was last used no later: those may need what is gone.
+/// Removes the results not used for longest, until no more than `most_bytes` are kept or as many as go at once, and
+/// every response that was last used no later: those may need what is gone. Nothing, if no more is kept.
 ///
 /// # Errors
 /// The database fails.
-pub async fn remove_least_used(connection: &mut PgConnection, excess: i64) -> Result<Removed, sqlx::Error> {
+pub async fn remove_least_used(
+    connection: &mut PgConnection,
+    most_bytes: u64,
+) -> Result<Removed, sqlx::Error> {
+    // Under the lock: another server may have made room just now.
+    let excess = bytes_kept(connection).await?.saturating_sub(most_bytes);
+    if excess == 0 {
+        return Ok(Removed::default());
+    }
     // One that is used between the look and the deletion stays: PostgreSQL looks at `used_at` again.
     let results = sqlx::query(
         "WITH oldest AS MATERIALIZED (
@@ -62,7 +83,11 @@ pub async fn remove_least_used(connection: &mut PgConnection, excess: i64) -> Re
          WHERE results.key = oldest.key AND results.used_at = oldest.used_at AND oldest.before < $2
          RETURNING results.key, results.used_at",
     );
-    let results = results.bind(REMOVED_AT_ONCE).bind(excess).fetch_all(&mut *connection).await?;
+    let results = results
+        .bind(REMOVED_AT_ONCE)
+        .bind(i64::try_from(excess).unwrap_or(i64::MAX))
+        .fetch_all(&mut *connection)
+        .await?;
     let mut last_use = Milliseconds::MIN;
     for row in &results {
         last_use = last_use.max(row.try_get("used_at")?);

@@ -22,7 +22,7 @@ use sqlx::sqlite::{
 use sqlx::{Executor, QueryBuilder, Row, Sqlite};
 use transaction::Transaction;
 
-use super::integrity::recipe;
+use super::integrity::{RESPONSE_BYTES, recipe};
 use super::{Found, Kept, Milliseconds, News, OpenError, Removed, Store, StoreError, StoredResponse, Writes};
 use crate::identity::{ResponseId, ResultKey};
 
@@ -37,9 +37,6 @@ const READERS: u32 = 4;
 
 /// Free pages given back to the file system after an eviction (of 4 KiB each).
 const PAGES_GIVEN_BACK: u32 = 4096;
-
-/// What a response takes, about.
-const RESPONSE_BYTES: i64 = 400;
 
 const REMEDY: &str = "move it away, name another with --database-url sqlite:PATH, or go without one with --database-url memory";
 
@@ -86,11 +83,6 @@ impl SqliteStore {
         let store = SqliteStore { path: path.to_owned(), identity, writer, readers };
         store.probe(0).await.map_err(|error| fault(format!("cannot be written to: {error}")))?;
         Ok(store)
-    }
-
-    /// Its file.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Removes some of what is older than `not_before`.
@@ -160,7 +152,12 @@ impl Store for SqliteStore {
         transaction.end(outcome).await
     }
 
-    async fn evict(&self, most_bytes: u64, not_before: Milliseconds) -> Result<Kept, StoreError> {
+    async fn evict(
+        &self,
+        most_bytes: u64,
+        not_before: Milliseconds,
+        _now: Milliseconds,
+    ) -> Result<Kept, StoreError> {
         let mut kept = Kept::default();
         loop {
             let removed = self.remove_old(not_before).await?;
