@@ -8,6 +8,7 @@ mod admission;
 pub mod answer;
 mod attention;
 mod body;
+mod computation;
 mod demand;
 mod dry_run;
 mod flight;
@@ -38,10 +39,10 @@ use crate::identity::{ResponseId, ResultKey};
 use crate::metrics::Metrics;
 use crate::model::{EncodeError, LoadError, Model, Placement};
 use admission::Admission;
+use computation::Outcome;
 use flight::Flights;
 use pace::Pace;
 use scheduler::{Expected, Job};
-use visit::Landed;
 
 /// The models a process serves, its worker threads, and its cache.
 pub struct Engine {
@@ -50,7 +51,7 @@ pub struct Engine {
     paces: Vec<Arc<Pace>>,
     scheduler: Scheduler,
     cache: Cache,
-    flights: Arc<Flights<ResultKey, Result<Landed, Failure>>>,
+    flights: Arc<Flights<ResultKey, Outcome>>,
     admission: Admission,
     metrics: Arc<Metrics>,
 }

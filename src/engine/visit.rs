@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::admission::{Errand, Place};
-use super::demand::{Demand, Need};
-use super::flight::{Boarding, Duty, Lost, Ticket};
-use super::question::Computed;
-use super::scheduler::Expected;
+use super::admission::Place;
+use super::computation::{Landed, Outcome, Work};
+use super::demand::Need;
+use super::flight::{Boarding, Lost, Ticket};
 use super::seconds::Seconds;
 use super::{Engine, Failure, OwnedText, Question, put_together};
 use crate::cache::durable::Unavailable;
@@ -59,36 +57,6 @@ pub struct Sources {
     /// Computed for another request at the same time, here or on another server.
     pub collapsed: usize,
 }
-
-/// A result that a flight has brought.
-#[derive(Debug, Clone)]
-pub struct Landed {
-    record: Arc<Record>,
-    queued: Duration,
-    took: Duration,
-    /// It was computed elsewhere, or before.
-    was_known: bool,
-}
-
-/// What a flight has to do.
-struct Work {
-    question: Arc<Question>,
-    text: OwnedText,
-    /// Until the last of its keys is about to land.
-    place: Option<Arc<Place>>,
-    errand: Arc<Errand>,
-}
-
-/// Whether every key that was to be computed became a result, rather than a failure of its own.
-struct AllMade(bool);
-
-/// How soon it is looked for what another server computes,
-const FIRST_LOOK: Duration = Duration::from_millis(20);
-
-/// and at least how often from then on.
-const LAST_LOOK: Duration = Duration::from_millis(200);
-
-type Outcome = Result<Landed, Failure>;
 
 impl Visit {
     /// A visit that begins now and is allowed this much time.
@@ -260,132 +228,10 @@ impl Engine {
         if let Some(duty) = duty {
             let (engine, question, text) = (self.clone(), question.clone(), text.clone());
             let errand = Arc::new(place.begin(need));
-            duty.fly(|duty| async move { engine.fly(duty, question, text, (place, errand)).await });
+            let work = Work { question, text, place: Some(place), errand };
+            duty.fly(|duty| engine.fly(duty, work));
         }
         Ok(tickets)
-    }
-
-    /// The task of a flight: computes what no other server is at, and waits for the rest.
-    async fn fly(
-        self: Arc<Self>,
-        mut duty: Duty<ResultKey, Outcome>,
-        question: Arc<Question>,
-        text: OwnedText,
-        (place, errand): (Arc<Place>, Arc<Errand>),
-    ) {
-        let mut work = Work { question, text, place: Some(place), errand };
-        let mut pause = FIRST_LOOK;
-        self.land_what_is_known(&mut duty).await;
-        while !duty.keys().is_empty() {
-            let claim = self.cache.claim(duty.keys()).await;
-            if claim.keys().is_empty() {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LAST_LOOK);
-                self.land_what_is_known(&mut duty).await;
-                continue;
-            }
-            // Who had a key before may have written its result since it was looked for.
-            if self.cache.is_shared() {
-                self.land_what_is_known(&mut duty).await;
-            }
-            let open = duty.keys();
-            let wanted: Vec<ResultKey> =
-                claim.keys().iter().copied().filter(|key| open.contains(key)).collect();
-            if wanted.is_empty() {
-                continue;
-            }
-            match self.compute(&mut duty, &mut work, wanted).await {
-                Ok(AllMade(true)) => claim.fulfilled(),
-                // Nothing will be written of what failed: others may try at once.
-                Ok(AllMade(false)) => {}
-                Err(failure) => {
-                    duty.land_rest(&Err(failure));
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Computes some of the keys of a flight.
-    async fn compute(
-        &self,
-        duty: &mut Duty<ResultKey, Outcome>,
-        work: &mut Work,
-        wanted: Vec<ResultKey>,
-    ) -> Result<AllMade, Failure> {
-        let (sender, mut computed) = mpsc::unbounded_channel::<(Computed, Duration)>();
-        let Work { question, text, place, errand } = work;
-        let pace = self.pace(question.model());
-        let seconds = question.probable_demand(text).need(&pace).seconds;
-        let progress = errand.progress().clone();
-        let (asked, sent, told, keys) = (question.clone(), text.clone(), errand.clone(), wanted.clone());
-        let running = self.scheduler.run(Expected { seconds, pace: pace.clone(), progress }, move |job| {
-            let settle = |demand: Demand| {
-                let need = demand.need(&pace);
-                job.settle(need.seconds);
-                told.settle(need);
-            };
-            let mut called_off = false;
-            asked.compute(&sent, &keys, job, settle, &mut |result| {
-                called_off |= matches!(result.outcome, Err(Failure::Cancelled));
-                // Nobody there to receive it means that it was called off.
-                let _ = sender.send((result, job.waited()));
-            });
-            if called_off { Err(Failure::Cancelled) } else { Ok(()) }
-        });
-        tokio::pin!(running);
-        let mut all_made = true;
-        let outcome = loop {
-            tokio::select! {
-                biased;
-                Some((result, waited)) = computed.recv() => {
-                    // Who has the whole answer may come again at once, and there is room then.
-                    if duty.keys() == [result.key] {
-                        errand.end();
-                        *place = None;
-                    }
-                    all_made &= result.outcome.is_ok();
-                    self.land(duty, result, waited);
-                }
-                outcome = &mut running => break outcome,
-            }
-        };
-        while let Ok((result, waited)) = computed.try_recv() {
-            all_made &= result.outcome.is_ok();
-            self.land(duty, result, waited);
-        }
-        let open = duty.keys();
-        match outcome {
-            Ok(()) if wanted.iter().any(|key| open.contains(key)) => {
-                Err(Failure::Internal("a part was not computed".into()))
-            }
-            outcome => outcome.map(|()| AllMade(all_made)),
-        }
-    }
-
-    /// Between its look into the cache and its boarding, another flight may have landed; and another server
-    /// may have been at it.
-    async fn land_what_is_known(&self, duty: &mut Duty<ResultKey, Outcome>) {
-        let at_once =
-            |record| Ok(Landed { record, queued: Duration::ZERO, took: Duration::ZERO, was_known: true });
-        for key in duty.keys() {
-            if let Some(record) = self.cache.remembered(key) {
-                duty.land(key, at_once(record));
-            }
-        }
-        for (key, record) in self.cache.kept(&duty.keys()).await.unwrap_or_default() {
-            duty.land(key, at_once(record));
-        }
-    }
-
-    fn land(&self, duty: &mut Duty<ResultKey, Outcome>, computed: Computed, queued: Duration) {
-        let took = computed.took;
-        let outcome = computed.outcome.map(|made| {
-            self.metrics.computed(computed.part, took);
-            let record = self.cache.remember(computed.key, made.body, made.warnings);
-            Landed { record, queued, took, was_known: false }
-        });
-        duty.land(computed.key, outcome);
     }
 }
 
