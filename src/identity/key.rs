@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::hexadecimal;
+
 /// Raised when the meaning of the fields below changes.
 const SCHEMA: u32 = 1;
 
@@ -82,27 +84,25 @@ impl ResponseId {
 
     /// The id of 64 lower-case hexadecimal digits; none for anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        let lower_case = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let hash = lower_case.then(|| blake3::Hash::from_hex(text).ok()).flatten()?;
-        Some(ResponseId(*hash.as_bytes()))
+        hexadecimal::read(text).map(ResponseId)
     }
 }
 
 impl fmt::Display for ResponseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+        f.write_str(&hexadecimal::written(self.0))
     }
 }
 
 /// Length-prefixed fields: no two lists of fields make the same bytes.
-struct Fields(blake3::Hasher);
+pub(super) struct Fields(blake3::Hasher);
 
 impl Fields {
-    fn new(purpose: &str) -> Self {
+    pub(super) fn new(purpose: &str) -> Self {
         Fields(blake3::Hasher::new_derive_key(purpose))
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
         self
     }
@@ -125,7 +125,7 @@ impl Fields {
         }
     }
 
-    fn finish(&self) -> [u8; 32] {
+    pub(super) fn finish(&self) -> [u8; 32] {
         *self.0.finalize().as_bytes()
     }
 }

@@ -1,8 +1,9 @@
-//! What outlives the process: results and responses in a database.
+//! What outlives the process: results, responses and datasets in a database.
 //!
 //! [`Store`] is what the rest of the program knows of it. [`sqlite`] is a file of one server's own; several
 //! servers share a [`postgres`].
 
+pub mod datasets;
 mod integrity;
 pub mod postgres;
 pub mod sqlite;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::identity::{Recipe, ResponseId, ResultKey};
+use datasets::DatasetStore;
 
 /// Milliseconds since 1970.
 pub type Milliseconds = i64;
@@ -40,9 +42,9 @@ pub struct StoredResponse {
     pub recipe: Recipe,
 }
 
-/// A database of results and responses.
+/// A database of results and responses, and of datasets beside them.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: DatasetStore {
     /// Where it is, for people: without passwords.
     fn place(&self) -> String;
 

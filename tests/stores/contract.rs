@@ -11,6 +11,12 @@ use libtest_mimic::Trial;
 use sqlx::Connection;
 
 use super::Tried;
+use super::datasets::{
+    a_deleted_dataset_is_gone_and_its_rows_are_swept_away, of_two_that_complete_the_same_at_once_one_is_new,
+    rows_are_read_in_portions, rows_are_seen_when_the_dataset_is_complete,
+    the_list_begins_with_the_newest_and_can_be_read_in_pages, the_same_rows_again_take_a_name_and_no_room,
+    what_was_given_up_or_silent_is_swept_away_and_takes_nothing_more,
+};
 use super::postgres::{Cluster, TestDatabase};
 use super::support::database::connect;
 
@@ -21,7 +27,8 @@ pub enum Database {
 }
 
 impl Database {
-    async fn open(&self) -> Arc<dyn Store> {
+    /// Opens it; more than once, if need be.
+    pub async fn open(&self) -> Arc<dyn Store> {
         match self {
             Database::Sqlite(directory) => {
                 let path = directory.path().join("explaind.db");
@@ -83,6 +90,13 @@ tests!(
     a_deleted_response_takes_what_it_was_made_of_and_nothing_else,
     a_later_schema_is_refused,
     nothing_is_found_in_an_empty_database,
+    rows_are_seen_when_the_dataset_is_complete,
+    rows_are_read_in_portions,
+    the_same_rows_again_take_a_name_and_no_room,
+    the_list_begins_with_the_newest_and_can_be_read_in_pages,
+    a_deleted_dataset_is_gone_and_its_rows_are_swept_away,
+    what_was_given_up_or_silent_is_swept_away_and_takes_nothing_more,
+    of_two_that_complete_the_same_at_once_one_is_new,
 );
 
 fn run(test: impl Future<Output = ()>) {

@@ -4,6 +4,7 @@
 //! them. Where they are not found, the tests that need them are listed as ignored.
 
 mod contract;
+mod datasets;
 mod faults;
 mod postgres;
 mod proxy;

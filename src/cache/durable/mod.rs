@@ -5,16 +5,18 @@
 
 mod claim;
 mod health;
+mod sweeper;
 mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
 pub use claim::Claim;
 use health::Health;
+use sweeper::Sweeper;
 use writer::{Command, Writer};
 
 use super::earliest;
@@ -56,6 +58,7 @@ pub struct Durable {
     limits: DurableLimits,
     memory: Arc<Memory>,
     metrics: Arc<Metrics>,
+    sweeper: Sweeper,
 }
 
 /// Writes that may wait for the writer; with more, new ones are given up.
@@ -78,7 +81,18 @@ impl Durable {
         let (queue, commands) = mpsc::channel(QUEUE);
         let writer = Writer::new(store.clone(), health.clone(), limits, memory.clone(), metrics.clone());
         tokio::spawn(writer.run(commands));
-        Durable { store, queue, health, limits, memory, metrics }
+        let sweeper = Sweeper::start(store.clone(), health.clone());
+        Durable { store, queue, health, limits, memory, metrics, sweeper }
+    }
+
+    /// The database itself, for what is kept there beside results; see [`Durable::attend`].
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Rung when rows were left that no dataset shows.
+    pub fn bell(&self) -> Arc<Notify> {
+        self.sweeper.bell()
     }
 
     /// Something is wrong from the start: the tier is used when it no longer is.
@@ -187,6 +201,7 @@ impl Durable {
 
     /// Writes what waits and lets go of the database.
     pub async fn close(&self) {
+        self.sweeper.stop();
         let (done, closed) = oneshot::channel();
         if self.queue.send(Command::Close(done)).await.is_ok() {
             let _ = closed.await;
@@ -194,10 +209,22 @@ impl Durable {
     }
 
     async fn read<T>(&self, reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, Unavailable> {
+        self.attend(PATIENCE, reading).await
+    }
+
+    /// Does something with the database, within the time of the patience, for those who cannot do without it.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: it fails, or takes too long.
+    pub async fn attend<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Unavailable> {
         if self.health.trouble().is_some() {
             return Err(Unavailable);
         }
-        match timeout(PATIENCE, reading).await {
+        match timeout(patience, work).await {
             Ok(Ok(value)) => {
                 self.health.read_in_time();
                 return Ok(value);

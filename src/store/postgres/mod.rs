@@ -4,6 +4,7 @@
 //! what asked goes on without it. Connections of before a failure are not used after it: the other end of
 //! one may be gone without a word.
 
+mod datasets;
 mod removal;
 mod rows;
 

@@ -4,6 +4,7 @@
 //! wait for the disk at every commit: when the machine itself loses power, the last moments may be
 //! missing, and never a part of a transaction.
 
+mod datasets;
 mod eviction;
 mod rows;
 mod transaction;
@@ -35,7 +36,7 @@ const BUSY: Duration = Duration::from_secs(1);
 
 const READERS: u32 = 4;
 
-/// Free pages given back to the file system after an eviction (of 4 KiB each).
+/// Free pages given back to the file system after something was removed (of 4 KiB each).
 const PAGES_GIVEN_BACK: u32 = 4096;
 
 const REMEDY: &str = "move it away, name another with --database-url sqlite:PATH, or go without one with --database-url memory";
@@ -83,6 +84,13 @@ impl SqliteStore {
         let store = SqliteStore { path: path.to_owned(), identity, writer, readers };
         store.probe(0).await.map_err(|error| fault(format!("cannot be written to: {error}")))?;
         Ok(store)
+    }
+
+    /// Gives free pages back to the file system.
+    async fn give_back_pages(&self) -> Result<(), StoreError> {
+        let give_back = format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK})");
+        self.writer.execute(sqlx::AssertSqlSafe(give_back)).await?;
+        Ok(())
     }
 
     /// Removes some of what is older than `not_before`.
@@ -180,8 +188,7 @@ impl Store for SqliteStore {
             kept.removed.extend(removed);
         }
         if !kept.removed.results.is_empty() {
-            let give_back = format!("PRAGMA incremental_vacuum({PAGES_GIVEN_BACK})");
-            self.writer.execute(sqlx::AssertSqlSafe(give_back)).await?;
+            self.give_back_pages().await?;
         }
         Ok(kept)
     }
