@@ -13,6 +13,8 @@ RUN mkdir src \
     && cargo build --release --locked \
     && rm -r src
 
+# The reference set is a part of the program.
+COPY data data
 COPY migrations migrations
 # The examples that the API shows of itself.
 COPY openapi openapi

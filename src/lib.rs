@@ -10,7 +10,8 @@
 //! | [`server`] | HTTP: routes, errors, limits |
 //! | [`engine`] | warm models and worker threads; requests checked, answers put together |
 //! | [`cache`] | results by content: a tier in memory, a durable one behind it |
-//! | [`store`] | the database behind the durable tier |
+//! | [`dataset`] | rows of text to work on: formats, ids, uploads |
+//! | [`store`] | the database behind the durable tier and the datasets |
 //! | [`explain`] | the methods: plain functions over a model |
 //! | [`model`] | the network: weights, tokenizer, words, forward and backward passes, operators |
 //! | [`kernels`] | the arithmetic: matrix products, attention, normalisation, on whatever the processor has |
@@ -25,6 +26,7 @@
 pub mod cache;
 pub mod cli;
 pub mod config;
+pub mod dataset;
 pub mod engine;
 pub mod explain;
 pub mod identity;

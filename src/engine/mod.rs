@@ -34,6 +34,7 @@ pub use visit::{Told, Visit};
 
 use crate::cache::Cache;
 use crate::cache::memory::Record;
+use crate::dataset::Datasets;
 use crate::explain::{ExplainError, OptionFault};
 use crate::identity::{ResponseId, ResultKey};
 use crate::metrics::Metrics;
@@ -197,6 +198,11 @@ impl Engine {
     /// The cache.
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// The datasets.
+    pub fn datasets(&self) -> Datasets<'_> {
+        Datasets::over(self.cache.durable())
     }
 
     /// The model of an id, or the first one.
