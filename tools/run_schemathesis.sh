@@ -53,7 +53,7 @@ url=http://127.0.0.1:$port
 program=$(realpath "$program")
 (
   cd "$scratch"
-  EXPLAIND_DEADLINE_SECONDS=1000 exec "$program" --listen "127.0.0.1:$port" --database-url memory \
+  EXPLAIND_DEADLINE_SECONDS=1000 exec "$program" --listen "127.0.0.1:$port" --database-url sqlite:explaind.db \
     --model "three-labels=$models/three-labels" \
     --model "pairs=$models/pairs" \
     --model "multi-label=$models/multi-label" \
@@ -76,7 +76,7 @@ failed=0
 # One worker, for the order of requests decides what is cached, and the same seed shall mean the same run.
 (
   cd "$scratch"
-  "$environment/bin/schemathesis" --config-file "$root/tools/schemathesis.toml" run openapi.json --url "$url" \
+  SCHEMATHESIS_HOOKS=$root/tools/schemathesis_hooks.py "$environment/bin/schemathesis" --config-file "$root/tools/schemathesis.toml" run openapi.json --url "$url" \
     --checks all --phases examples,coverage,fuzzing,stateful --workers 1
 ) || failed=1
 

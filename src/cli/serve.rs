@@ -40,6 +40,7 @@ pub fn serve(config: &Config) -> Result<(), CommandError> {
         let metrics = Arc::new(Metrics::default());
         let limits = Limits {
             body_bytes: config.max_body_bytes.as_usize(),
+            dataset_bytes: config.max_dataset_bytes.bytes(),
             deadline: Duration::from_secs(config.deadline_seconds),
         };
         let state = AppState::starting(limits, metrics.clone());

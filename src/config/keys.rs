@@ -40,7 +40,7 @@ pub enum Takes {
 pub const PREFIX: &str = "EXPLAIND_";
 
 /// Every key, in the order of the table.
-pub static KEYS: [&Key; 17] = [
+pub static KEYS: [&Key; 18] = [
     &LISTEN,
     &INSECURE,
     &THREADS,
@@ -48,6 +48,7 @@ pub static KEYS: [&Key; 17] = [
     &MAX_QUEUED,
     &MAX_WORK_BYTES,
     &MAX_BODY_BYTES,
+    &MAX_DATASET_BYTES,
     &DEADLINE_SECONDS,
     &DRAIN_SECONDS,
     &DATA_DIR,
@@ -160,6 +161,16 @@ pub static MAX_BODY_BYTES: Key = Key {
     flag: None,
     meaning: "largest request body",
     value: |config| size(config.max_body_bytes),
+};
+
+/// See [`Config::max_dataset_bytes`].
+pub static MAX_DATASET_BYTES: Key = Key {
+    name: "max_dataset_bytes",
+    takes: Takes::Size(ByteSize::new(1)),
+    has_variable: true,
+    flag: None,
+    meaning: "largest dataset that is taken in, as it is sent",
+    value: |config| size(config.max_dataset_bytes),
 };
 
 /// See [`Config::deadline_seconds`].

@@ -87,6 +87,7 @@ impl Layers {
             max_queued: self.read(&keys::MAX_QUEUED, None, default.max_queued),
             max_work_bytes: self.read(&keys::MAX_WORK_BYTES, None, default.max_work_bytes),
             max_body_bytes: self.read(&keys::MAX_BODY_BYTES, None, default.max_body_bytes),
+            max_dataset_bytes: self.read(&keys::MAX_DATASET_BYTES, None, default.max_dataset_bytes),
             deadline_seconds: self.read(&keys::DEADLINE_SECONDS, None, default.deadline_seconds),
             drain_seconds: self.read(&keys::DRAIN_SECONDS, None, default.drain_seconds),
             data_dir: self.data_dir(flags, default.data_dir),

@@ -61,6 +61,8 @@ pub struct Config {
     pub max_work_bytes: ByteSize,
     /// Largest request body.
     pub max_body_bytes: ByteSize,
+    /// Largest dataset that is taken in, as it is sent; `max_body_bytes` does not apply to it.
+    pub max_dataset_bytes: ByteSize,
     /// Longest time that a request may take, in seconds, 1 to 86400. A request may ask for less with
     /// `X-Request-Timeout`; what takes longer is answered 504.
     pub deadline_seconds: u64,
@@ -105,6 +107,7 @@ impl Default for Config {
             max_queued: 256,
             max_work_bytes: ByteSize::new(2 << 30),
             max_body_bytes: ByteSize::new(1 << 20),
+            max_dataset_bytes: ByteSize::new(256 << 20),
             deadline_seconds: 300,
             drain_seconds: 10,
             data_dir: "data".into(),

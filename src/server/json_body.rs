@@ -3,15 +3,18 @@
 
 use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use tokio::time::{Instant, timeout_at};
 
 use super::deadline::BodyDeadline;
+use super::media_type;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::json_pointer;
+
+const MEDIA_TYPE: &str = "`Content-Type: application/json`";
 
 /// A body of type `T`.
 pub struct JsonBody<T>(pub T);
@@ -20,7 +23,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        check_media_type(request.headers())?;
+        media_type::of_body(request.headers(), |essence| is_json(essence).then_some(()), MEDIA_TYPE)?;
         // A body that announces its size is refused before it is sent.
         if request.body().size_hint().lower() > state.limits.body_bytes as u64 {
             return Err(Problem::body_too_large());
@@ -41,22 +44,6 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     }
 }
 
-/// JSON as it is, in UTF-8: one content type, no content coding.
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut sent = headers.get_all(header::CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or("?"));
-    match (sent.next(), sent.next()) {
-        (Some(only), None) if is_json(only) => {}
-        (first, None) => return Err(Problem::media_type(first)),
-        (_, Some(_)) => return Err(Problem::two_media_types()),
-    }
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            Err(Problem::content_coding())
-        }
-        _ => Ok(()),
-    }
-}
-
 /// serde reads an array as a struct's fields in order; here `["good"]` is no request.
 fn check_is_object(bytes: &[u8]) -> Result<(), Problem> {
     if bytes.trim_ascii_start().starts_with(b"{") {
@@ -66,17 +53,8 @@ fn check_is_object(bytes: &[u8]) -> Result<(), Problem> {
     Err(Problem::invalid("", "the body is JSON, but not an object", "send an object: {\"text\": \"…\"}"))
 }
 
-/// `application/json` or `application/…+json`, whatever the parameters, except for another charset.
-fn is_json(content_type: &str) -> bool {
-    let mut parts = content_type.split(';').map(|part| part.trim().to_ascii_lowercase());
-    let essence = parts.next().unwrap_or_default();
-    let other_charset = |parameter: String| {
-        let charset = parameter.strip_prefix("charset=").map(|charset| charset.trim_matches('"'));
-        charset.is_some_and(|charset| charset != "utf-8" && charset != "utf8")
-    };
-    let is_json =
-        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    is_json && !parts.any(other_charset)
+fn is_json(essence: &str) -> bool {
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 fn fault(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {

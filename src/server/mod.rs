@@ -7,6 +7,7 @@ mod dry_run;
 mod input;
 mod json_body;
 mod listen;
+mod media_type;
 mod observe;
 mod problem;
 mod query;
@@ -39,15 +40,24 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(routes::attention::attention))
         .routes(routes!(routes::models::list))
         .routes(routes!(routes::methods::list))
+        .routes(routes!(routes::datasets::find, routes::datasets::delete))
         .routes(routes!(routes::openapi::openapi))
         .routes(routes!(routes::health::live))
         .routes(routes!(routes::health::ready))
         .routes(routes!(routes::metrics::metrics))
 }
 
+/// The same for those that read a query of their own.
+fn described_routes_with_queries() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(routes::datasets::upload::upload, routes::datasets::list))
+        .routes(routes!(routes::datasets::rows))
+}
+
 /// All routes with their middleware.
 pub fn router(state: AppState) -> Router {
     let (described, _) = described_routes().split_for_parts();
+    let (with_queries, _) = described_routes_with_queries().split_for_parts();
     // Nothing is fetched from elsewhere: the page's own files are in the program, and no validator is asked.
     let documented = swagger::Config::from("/openapi.json").validator_url("none");
     let documents = SwaggerUi::new("/docs").config(documented);
@@ -57,6 +67,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(routes::unknown_path)
         .method_not_allowed_fallback(routes::wrong_method)
         .layer(from_fn(query::refuse))
+        .merge(with_queries.method_not_allowed_fallback(routes::wrong_method))
         // Its pages carry queries of their own.
         .merge(documents)
         .layer(DefaultBodyLimit::max(state.limits.body_bytes))

@@ -29,6 +29,8 @@ pub struct AppState {
 pub struct Limits {
     /// Largest request body, in bytes.
     pub body_bytes: usize,
+    /// Largest dataset, in bytes as it is sent.
+    pub dataset_bytes: u64,
     /// The longest that a request may take.
     pub deadline: Duration,
 }

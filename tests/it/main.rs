@@ -3,6 +3,7 @@
 mod cache;
 mod command_line;
 mod configuration;
+mod datasets;
 mod dry_run;
 mod golden;
 mod http;
@@ -16,3 +17,4 @@ mod readme;
 mod stages;
 mod support;
 mod text;
+mod uploads;

@@ -303,6 +303,35 @@ fn the_examples_are_what_the_server_answers() {
     assert_shown("models", &json!({"models": [models["models"][0]]}));
 }
 
+/// So are those of datasets; the bodies that are shown for an upload are sent.
+#[test]
+fn the_examples_of_datasets_are_what_the_server_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Settings::tiny(&directory.path().join("x.db")).start();
+    let document = server.get("/openapi.json").json();
+    let body = document.pointer("/paths/~1v1~1datasets/post/requestBody/content").unwrap();
+    let send = |content_type: &str, body: &str| -> Answer {
+        let request = server.request("POST", "/v1/datasets?name=two%20sentences");
+        request.header("content-type", content_type).body(body.to_owned()).send().unwrap().into()
+    };
+    let mut ids = Vec::new();
+    for (content_type, content) in entries(body) {
+        let answer = send(content_type, content["example"].as_str().unwrap());
+        assert!([200, 201].contains(&answer.status), "{}", answer.text());
+        ids.push(answer.json()["id"].as_str().unwrap().to_owned());
+        if content_type == "application/x-ndjson" {
+            assert_shown("dataset-upload", &answer.json());
+            let rows = format!("/v1/datasets/{}/rows?limit=1", answer.json()["id"].as_str().unwrap());
+            assert_shown("dataset-rows", &server.get(&rows).json());
+        }
+    }
+    assert_eq!(ids.len(), 2);
+    // Nobody has uploaded anything there.
+    let listed = TestServer::shared().get("/v1/datasets").json();
+    assert_shown("dataset", &listed["datasets"][0]);
+    assert_shown("datasets", &listed);
+}
+
 fn assert_shown(name: &str, real: &Value) {
     let path = format!("{}/openapi/examples/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let shown: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -313,12 +342,13 @@ fn assert_shown(name: &str, real: &Value) {
     assert!(same, "{path} shows {shown}\nbut the server answers {real}");
 }
 
-/// How long something takes is every machine's own.
+/// When something was done, and how long it takes, is every machine's own.
 fn without_seconds(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let timeless = |(key, member): (&String, &Value)| match key.as_str() {
                 "seconds" if member.as_f64().is_some_and(|seconds| seconds >= 0.0) => (key.clone(), json!(0)),
+                "created_at" => (key.clone(), json!(member.is_string())),
                 _ => (key.clone(), without_seconds(member)),
             };
             Value::Object(members.iter().map(timeless).collect())

@@ -52,6 +52,25 @@ fn a_text_is_never_in_the_log_nor_in_the_metrics() {
     }
     assert!(ids.len() > 4);
     ids.iter().for_each(|location| assert_eq!(process.get(location).status(), 200));
+    for (query, content_type, body) in [
+        (
+            format!("?name={CANARY}"),
+            "application/x-ndjson",
+            json!({"text": sent, "label": CANARY}).to_string(),
+        ),
+        (String::new(), "application/x-ndjson", json!({"text": sent, CANARY: 1}).to_string()),
+        (String::new(), "text/csv", format!("text,{CANARY}\n{sent},{CANARY}\n")),
+        (String::new(), "text/csv", format!("text,{CANARY},{CANARY}\n")),
+        (format!("?{CANARY}={CANARY}"), "text/csv", sent.clone()),
+    ] {
+        let request = client().post(process.url(&format!("/v1/datasets{query}")));
+        let answer = request.header("content-type", content_type).body(body).send().unwrap();
+        assert!([200, 201, 400, 422].contains(&answer.status().as_u16()));
+        if let Some(location) = answer.headers().get("location") {
+            let rows = format!("{}/rows", location.to_str().unwrap());
+            assert!(process.get(&rows).text().unwrap().contains(CANARY));
+        }
+    }
     for path in
         [format!("/{CANARY}"), format!("/v1/explanations/{CANARY}"), format!("/explain?text={CANARY}")]
     {

@@ -82,6 +82,7 @@ fn variables_are_read_as_what_the_setting_is() {
         ("EXPLAIND_DATA_DIR", "2024"),
         ("EXPLAIND_CACHE_MEMORY_BYTES", "32 MiB"),
         ("EXPLAIND_MAX_BODY_BYTES", "4096"),
+        ("EXPLAIND_MAX_DATASET_BYTES", "1 GiB"),
         ("EXPLAIND_LOG_FORMAT", "json"),
         ("EXPLAIND_LOG", ""),
         ("EXPLAIND_PORT", "tcp://10.0.0.1:8080"),
@@ -91,6 +92,7 @@ fn variables_are_read_as_what_the_setting_is() {
     assert_eq!(config.data_dir, Path::new("2024"));
     assert_eq!(config.cache_memory_bytes, ByteSize::new(32 << 20));
     assert_eq!(config.max_body_bytes, ByteSize::new(4096));
+    assert_eq!(config.max_dataset_bytes, ByteSize::new(1 << 30));
     assert_eq!((config.log_format, config.log.as_str()), (LogFormat::Json, "info"));
 }
 

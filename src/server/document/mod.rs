@@ -32,6 +32,7 @@ use crate::server::problem::Problem;
     components(schemas(Answer, Batch, DryRun, Problem)),
     tags(
         (name = "texts", description = "Questions about texts"),
+        (name = "datasets", description = "Rows of text to work on"),
         (name = "catalogue", description = "What is served"),
         (name = "operations", description = "For those who run the server")
     )
@@ -46,7 +47,8 @@ const ALIASES: [(&str, &str, &str); 2] = [
 
 /// The description of the whole API.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let (_, mut document) = super::described_routes().split_for_parts();
+    let routes = super::described_routes().merge(super::described_routes_with_queries());
+    let (_, mut document) = routes.split_for_parts();
     let components = document.components.get_or_insert_default();
     components.responses.extend(responses::problem_components());
     for (alias, path, operation_id) in ALIASES {

@@ -41,6 +41,15 @@ pub struct ForgetResponses;
 /// The problems of a path that asks the engine without computing.
 pub struct EngineProblems;
 
+/// The problems of a path that takes in a dataset.
+pub struct UploadProblems;
+
+/// The problems of a path about one dataset.
+pub struct DatasetProblems;
+
+/// The problems of a wish that a dataset be deleted.
+pub struct DeletionProblems;
+
 /// The responses of a path that needs no engine: its problems alone.
 pub struct PlainProblems;
 
@@ -105,6 +114,24 @@ impl IntoResponses for ForgetResponses {
 impl IntoResponses for EngineProblems {
     fn responses() -> Responses {
         problems(&[400, 500, 503])
+    }
+}
+
+impl IntoResponses for UploadProblems {
+    fn responses() -> Responses {
+        problems(&[400, 408, 409, 413, 415, 422, 500, 503])
+    }
+}
+
+impl IntoResponses for DatasetProblems {
+    fn responses() -> Responses {
+        problems(&[400, 404, 500, 503])
+    }
+}
+
+impl IntoResponses for DeletionProblems {
+    fn responses() -> Responses {
+        problems(&[400, 404, 409, 500, 503])
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Kind, Problem};
+use crate::dataset::DatasetError;
 use crate::engine::{Failure, Overload};
 use crate::model::EncodeError;
 use crate::server::input::Pointers;
@@ -15,14 +16,18 @@ impl Problem {
             malformed_json(),
             Problem::unreadable_body("the body ended before its length"),
             Problem::query(),
+            Problem::invalid_query("limit", "is `0`", "send a whole number from 1 to 1000, or leave it out"),
             Problem::timeout_header(Duration::from_secs(300)),
             Problem::not_found("/v2/explain"),
             Problem::not_kept(),
+            Problem::no_such_dataset(),
             Problem::wrong_method("PUT"),
             Problem::not_acceptable(),
             Problem::body_too_slow(),
+            Problem::from(DatasetError::NoDatabase),
+            Problem::from(DatasetError::Bundled),
             Problem::body_too_large(),
-            Problem::media_type(Some("text/plain")),
+            Problem::media_type(Some("text/plain"), "`Content-Type: application/json`"),
             Problem::invalid(
                 "/options/integrated_gradients/steps",
                 "is 0; expected 1 to 1000",

@@ -27,18 +27,29 @@ const fn kind(name: &'static str, status: StatusCode, title: &'static str) -> Ki
 static MALFORMED_JSON: Kind = kind("malformed-json", StatusCode::BAD_REQUEST, "The body is not JSON");
 static UNREADABLE_BODY: Kind = kind("unreadable-body", StatusCode::BAD_REQUEST, "The body could not be read");
 static UNEXPECTED_QUERY: Kind = kind("unexpected-query", StatusCode::BAD_REQUEST, "The path takes no query");
+static INVALID_QUERY: Kind = kind("invalid-query", StatusCode::BAD_REQUEST, "A query parameter is not valid");
 static INVALID_HEADER: Kind = kind("invalid-header", StatusCode::BAD_REQUEST, "A header is not valid");
 static NOT_FOUND: Kind = kind("not-found", StatusCode::NOT_FOUND, "There is nothing here");
 static NOT_KEPT: Kind = kind("not-kept", StatusCode::NOT_FOUND, "No such answer is kept");
+pub(super) static NO_SUCH_DATASET: Kind =
+    kind("no-such-dataset", StatusCode::NOT_FOUND, "There is no such dataset");
 static BODY_TOO_SLOW: Kind =
     kind("body-too-slow", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time");
 static WRONG_METHOD: Kind =
     kind("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The path knows other methods");
 static NOT_ACCEPTABLE: Kind =
     kind("not-acceptable", StatusCode::NOT_ACCEPTABLE, "The answer has no such form");
-static TOO_LARGE: Kind = kind("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
-static MEDIA_TYPE: Kind =
-    kind("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be JSON");
+pub(super) static NO_DATABASE: Kind =
+    kind("no-database", StatusCode::CONFLICT, "The server keeps nothing for good");
+pub(super) static BUNDLED_DATASET: Kind =
+    kind("bundled-dataset", StatusCode::CONFLICT, "The dataset belongs to the program");
+pub(super) static TOO_LARGE: Kind =
+    kind("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
+static MEDIA_TYPE: Kind = kind(
+    "unsupported-media-type",
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    "The body has a type that is not taken here",
+);
 static INVALID: Kind = kind("invalid-field", StatusCode::UNPROCESSABLE_ENTITY, "A field is not valid");
 static TOO_LONG: Kind =
     kind("text-too-long", StatusCode::UNPROCESSABLE_ENTITY, "The text is longer than the model takes");
@@ -61,17 +72,21 @@ static DEADLINE: Kind =
 
 impl Kind {
     /// All kinds, by status.
-    pub fn all() -> [&'static Kind; 21] {
+    pub fn all() -> [&'static Kind; 25] {
         [
             &MALFORMED_JSON,
             &UNREADABLE_BODY,
             &UNEXPECTED_QUERY,
+            &INVALID_QUERY,
             &INVALID_HEADER,
             &NOT_FOUND,
             &NOT_KEPT,
+            &NO_SUCH_DATASET,
             &WRONG_METHOD,
             &NOT_ACCEPTABLE,
             &BODY_TOO_SLOW,
+            &NO_DATABASE,
+            &BUNDLED_DATASET,
             &TOO_LARGE,
             &MEDIA_TYPE,
             &INVALID,
@@ -109,6 +124,13 @@ impl Problem {
             .with_remedy("leave out the `?` and what follows it; requests are JSON bodies")
     }
 
+    /// A parameter is `what`.
+    pub(in crate::server) fn invalid_query(parameter: &str, what: &str, remedy: impl Into<String>) -> Self {
+        let shown: String = parameter.chars().take(80).collect();
+        Problem::new(&INVALID_QUERY, format!("the parameter `{}` {what}", shown.escape_debug()))
+            .with_remedy(remedy)
+    }
+
     pub(in crate::server) fn timeout_header(longest: Duration) -> Self {
         let detail = "the header X-Request-Timeout holds no time that may be asked for";
         let longest = longest.as_secs();
@@ -126,22 +148,22 @@ impl Problem {
             .with_remedy("send fewer texts at once, or raise `max_body_bytes` in the server's configuration")
     }
 
-    pub(in crate::server) fn media_type(sent: Option<&str>) -> Self {
+    pub(in crate::server) fn media_type(sent: Option<&str>, taken: &str) -> Self {
         let detail = match sent {
             None => "the request has no Content-Type".into(),
             Some(sent) => format!("the request has Content-Type `{}`", sent.escape_debug()),
         };
-        Problem::new(&MEDIA_TYPE, detail).with_remedy("send `Content-Type: application/json`")
+        Problem::new(&MEDIA_TYPE, detail).with_remedy(format!("send {taken}"))
     }
 
-    pub(in crate::server) fn two_media_types() -> Self {
+    pub(in crate::server) fn two_media_types(taken: &str) -> Self {
         Problem::new(&MEDIA_TYPE, "the request has more than one Content-Type")
-            .with_remedy("send `Content-Type: application/json`, once")
+            .with_remedy(format!("send {taken}, once"))
     }
 
     pub(in crate::server) fn content_coding() -> Self {
         Problem::new(&MEDIA_TYPE, "the body is compressed or coded in some other way")
-            .with_remedy("send the JSON as it is, without Content-Encoding")
+            .with_remedy("send the body as it is, without Content-Encoding")
     }
 
     pub(in crate::server) fn not_acceptable() -> Self {

@@ -1,5 +1,6 @@
 //! Every failure as RFC 9457 `application/problem+json`.
 
+mod datasets;
 mod examples;
 mod kinds;
 

@@ -1,6 +1,7 @@
 //! One file per resource: its handlers with their request and response types.
 
 pub mod attention;
+pub mod datasets;
 pub mod explain;
 pub mod explanations;
 pub mod health;

@@ -40,6 +40,7 @@ pub struct Settings {
     pub age: Option<Duration>,
     pub most_requests: usize,
     pub most_work_bytes: usize,
+    pub dataset_bytes: u64,
     pub deadline: Duration,
     pub head_time: Duration,
 }
@@ -55,6 +56,9 @@ pub struct Answer {
 /// Small enough that a test can exceed it.
 pub const BODY_LIMIT: usize = 1 << 20;
 
+/// The same for datasets.
+pub const DATASET_LIMIT: u64 = 4 << 20;
+
 static SHARED: LazyLock<Mutex<HashMap<usize, TestServer>>> = LazyLock::new(Mutex::default);
 
 impl Default for Settings {
@@ -68,6 +72,7 @@ impl Default for Settings {
             age: None,
             most_requests: 256,
             most_work_bytes: 2 << 30,
+            dataset_bytes: DATASET_LIMIT,
             deadline: Duration::from_secs(120),
             head_time: Duration::from_secs(30),
         }
@@ -95,7 +100,8 @@ impl Settings {
     /// Starts it as it is while its models are being loaded.
     pub fn start_closed(&self) -> TestServer {
         let metrics = Arc::new(Metrics::default());
-        let limits = Limits { body_bytes: BODY_LIMIT, deadline: self.deadline };
+        let limits =
+            Limits { body_bytes: BODY_LIMIT, dataset_bytes: self.dataset_bytes, deadline: self.deadline };
         let state = AppState::starting(limits, metrics.clone());
         let runtime = Arc::new(Runtime::new().unwrap());
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
