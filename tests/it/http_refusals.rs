@@ -322,7 +322,7 @@ fn unknown_paths_and_wrong_methods_are_problems_too() {
 }
 
 #[test]
-fn a_query_is_refused_since_no_path_takes_any() {
+fn a_query_is_refused_where_none_is_taken() {
     let server = TestServer::shared();
     for path in ["/v1/models?page=2", "/explain?text=x", "/nowhere?a", "/livez?x=1"] {
         let problem = server.get(path).problem(400);

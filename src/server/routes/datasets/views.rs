@@ -41,7 +41,7 @@ pub struct DatasetView {
     #[schema(example = 691, minimum = 1, maximum = 1000000)]
     rows: u64,
     /// Bytes of its rows, in the form in which they are hashed.
-    #[schema(example = 120406)]
+    #[schema(example = 117686)]
     bytes: u64,
     /// How many rows have each label, sorted by label; null if there are more than 100.
     #[schema(required, example = json!([{"label": "negative", "rows": 329}, {"label": "positive", "rows": 362}]))]
