@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Failure;
+use super::awaited::Awaited;
 use super::demand::Need;
 use super::scheduler::Standing;
 use super::seconds::Seconds;
@@ -57,6 +58,7 @@ struct Work {
     since: Instant,
     need: Need,
     progress: Arc<Seconds>,
+    awaited: Awaited,
 }
 
 /// What there is too much of.
@@ -126,6 +128,17 @@ impl Admission {
         Ok(Place { house: self.house.clone(), number })
     }
 
+    /// A place for work that nobody waits for: it keeps nobody out, but by the memory that it takes. None while there is
+    /// less than half of that free.
+    pub fn enter_unawaited(&self, need: &Need) -> Option<Place> {
+        let mut inside = self.house.inside();
+        let is_full = inside.bytes_with(need, self.threads) > self.capacity.bytes / 2;
+        if is_full && !inside.errands.is_empty() {
+            return None;
+        }
+        Some(Place { number: inside.number(), house: self.house.clone() })
+    }
+
     fn overload(&self, inside: &Inside, need: &Need, allowed: Duration) -> Option<Overload> {
         if inside.places.len() >= self.capacity.requests {
             return Some(Overload::Requests { most: self.capacity.requests });
@@ -158,15 +171,17 @@ impl Inside {
         held + threads * all().map(|need| need.unit).max().unwrap_or_default()
     }
 
-    /// Seconds of one thread until all is done.
+    /// Seconds of one thread until all is done that somebody waits for.
     fn remaining(&self) -> f64 {
         let waiting = self.places.values().map(|waiting| waiting.total().max(0.0));
-        waiting.sum::<f64>() + self.errands.values().map(Work::remaining).sum::<f64>()
+        let awaited = self.errands.values().filter(|work| work.awaited.is_so());
+        waiting.sum::<f64>() + awaited.map(Work::remaining).sum::<f64>()
     }
 
     /// Seconds of one thread that go to work whose turn is before a newcomer's.
     fn ahead_of(&self, newcomer: &Need, now: Instant) -> f64 {
-        let newcomer = Standing { age: Duration::ZERO, cost: newcomer.seconds, served: 0.0 }.urgency();
+        let newcomer =
+            Standing { age: Duration::ZERO, cost: newcomer.seconds, served: 0.0, awaited: true }.urgency();
         self.errands.values().filter(|work| work.urgency(now) >= newcomer).map(Work::remaining).sum()
     }
 }
@@ -178,17 +193,18 @@ impl Work {
 
     fn urgency(&self, now: Instant) -> f64 {
         let age = now.saturating_duration_since(self.since);
-        Standing { age, cost: self.need.seconds, served: self.progress.total() }.urgency()
+        let awaited = self.awaited.is_so();
+        Standing { age, cost: self.need.seconds, served: self.progress.total(), awaited }.urgency()
     }
 }
 
 impl Place {
     /// Begins the work on a text. It is not refused: of a batch, only a few are under way at a time.
-    pub fn begin(&self, need: Need) -> Errand {
+    pub fn begin(&self, need: Need, awaited: Awaited) -> Errand {
         let progress = Arc::<Seconds>::default();
         let mut inside = self.house.inside();
         let number = inside.number();
-        inside.errands.insert(number, Work { since: Instant::now(), need, progress: progress.clone() });
+        inside.errands.insert(number, Work { since: Instant::now(), need, progress: progress.clone(), awaited });
         Errand { house: self.house.clone(), number, progress }
     }
 }
@@ -246,6 +262,10 @@ mod tests {
         house.enter(&need(seconds), Arc::default(), allowed)
     }
 
+    fn begin(place: &Place, seconds: f64) -> Errand {
+        place.begin(need(seconds), Awaited::by_someone())
+    }
+
     fn refusal(outcome: Result<Place, Failure>) -> (Overload, Duration) {
         match outcome {
             Err(Failure::Overloaded { overload, retry_after }) => (overload, retry_after),
@@ -269,7 +289,7 @@ mod tests {
         let waiting = Arc::<Seconds>::default();
         waiting.add(4.0);
         let place = house.enter(&need(1.0), waiting, MINUTE).ok().unwrap();
-        let errand = place.begin(need(30.0));
+        let errand = begin(&place, 30.0);
         errand.settle(need(10.0));
         errand.progress().add(2.0);
         let (_, retry_after) = refusal(enter(&house, 1.0, MINUTE));
@@ -280,8 +300,8 @@ mod tests {
     fn memory_is_what_all_hold_and_the_largest_unit_on_every_thread() {
         let house = house(9, 220);
         let place = enter(&house, 1.0, MINUTE).ok().unwrap();
-        let first = place.begin(need(1.0));
-        let second = enter(&house, 1.0, MINUTE).ok().unwrap().begin(need(1.0));
+        let first = begin(&place, 1.0);
+        let second = begin(&enter(&house, 1.0, MINUTE).ok().unwrap(), 1.0);
         assert_eq!(refusal(enter(&house, 1.0, MINUTE)).0, Overload::Memory { most: 220 });
         drop(second);
         assert!(enter(&house, 1.0, MINUTE).is_ok());
@@ -296,12 +316,28 @@ mod tests {
         let house = house(9, 1 << 20);
         assert!(enter(&house, 1e6, Duration::from_secs(1)).is_ok(), "nobody is refused for its own length");
         let place = enter(&house, 1.0, MINUTE).ok().unwrap();
-        let _short = place.begin(need(100.0));
+        let _short = begin(&place, 100.0);
         let (overload, retry_after) = refusal(enter(&house, 100.0, Duration::from_secs(20)));
         let wait = Duration::from_secs(50);
         assert_eq!(overload, Overload::Time { wait, allowed: Duration::from_secs(20) });
         assert_eq!(retry_after, wait);
         assert!(enter(&house, 100.0, Duration::from_secs(30)).is_ok(), "estimates may be off by half");
         assert!(enter(&house, 1.0, Duration::from_secs(1)).is_ok(), "its turn comes before the long one's");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_keeps_nobody_out_but_by_its_memory() {
+        let house = house(1, 500);
+        let places: Vec<_> = (0..3).map_while(|_| house.enter_unawaited(&need(1000.0))).collect();
+        let errands: Vec<_> =
+            places.iter().map(|place| place.begin(need(1000.0), Awaited::by_nobody())).collect();
+        assert_eq!(errands.len(), 3, "none has begun when it is looked for room");
+        assert!(house.enter_unawaited(&need(1.0)).is_none(), "half of the memory is for those who wait");
+        let short = Duration::from_secs(1);
+        let place = house.enter(&need(1.0), Arc::default(), short).ok().expect("nothing comes before it");
+        let (_, retry_after) = refusal(enter(&house, 1.0, MINUTE));
+        assert_eq!(retry_after, Duration::ZERO, "and nobody is told to wait for it");
+        drop((place, errands));
+        assert!(house.enter_unawaited(&need(1.0)).is_some());
     }
 }

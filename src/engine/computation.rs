@@ -6,12 +6,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::admission::{Errand, Place};
+use super::awaited::Awaited;
 use super::demand::Demand;
 use super::flight::Duty;
 use super::question::Computed;
 use super::scheduler::Expected;
 use super::{Engine, Failure, OwnedText, Question};
 use crate::cache::memory::Record;
+use crate::cache::now;
 use crate::identity::ResultKey;
 
 /// A result that a flight has brought.
@@ -40,6 +42,10 @@ pub struct Work {
     pub place: Option<Arc<Place>>,
     /// The work on this text, as the door counts it.
     pub errand: Arc<Errand>,
+    /// Whether somebody waits for it.
+    pub awaited: Awaited,
+    /// Whether the database is asked first, and other servers are told.
+    pub is_shared: bool,
 }
 
 /// Whether every key that was to be computed became a result, rather than a failure of its own.
@@ -54,6 +60,13 @@ const LAST_LOOK: Duration = Duration::from_millis(200);
 impl Engine {
     /// The task of a flight: computes what no other server is at, and waits for the rest.
     pub(super) async fn fly(self: Arc<Self>, mut duty: Duty<ResultKey, Outcome>, mut work: Work) {
+        if !work.is_shared {
+            let keys = duty.keys();
+            if let Err(failure) = self.compute(&mut duty, &mut work, keys).await {
+                duty.land_rest(&Err(failure));
+            }
+            return;
+        }
         let mut pause = FIRST_LOOK;
         self.land_what_is_known(&mut duty).await;
         while !duty.keys().is_empty() {
@@ -94,12 +107,14 @@ impl Engine {
         wanted: Vec<ResultKey>,
     ) -> Result<AllMade, Failure> {
         let (sender, mut computed) = mpsc::unbounded_channel::<(Computed, Duration)>();
-        let Work { question, text, place, errand } = work;
+        let Work { question, text, place, errand, awaited, .. } = work;
         let pace = self.pace(question.model());
         let seconds = question.probable_demand(text).need(&pace).seconds;
         let progress = errand.progress().clone();
         let (asked, sent, told, keys) = (question.clone(), text.clone(), errand.clone(), wanted.clone());
-        let running = self.scheduler.run(Expected { seconds, pace: pace.clone(), progress }, move |job| {
+        let expected = Expected { seconds, pace: pace.clone(), progress, awaited: awaited.clone() };
+        let awaited = awaited.clone();
+        let running = self.scheduler.run(expected, move |job| {
             let settle = |demand: Demand| {
                 let need = demand.need(&pace);
                 job.settle(need.seconds);
@@ -125,14 +140,14 @@ impl Engine {
                         *place = None;
                     }
                     all_made &= result.outcome.is_ok();
-                    self.land(duty, result, waited);
+                    self.land(duty, result, waited, &awaited);
                 }
                 outcome = &mut running => break outcome,
             }
         };
         while let Ok((result, waited)) = computed.try_recv() {
             all_made &= result.outcome.is_ok();
-            self.land(duty, result, waited);
+            self.land(duty, result, waited, &awaited);
         }
         let open = duty.keys();
         match outcome {
@@ -158,11 +173,21 @@ impl Engine {
         }
     }
 
-    fn land(&self, duty: &mut Duty<ResultKey, Outcome>, computed: Computed, queued: Duration) {
+    fn land(
+        &self,
+        duty: &mut Duty<ResultKey, Outcome>,
+        computed: Computed,
+        queued: Duration,
+        awaited: &Awaited,
+    ) {
         let took = computed.took;
         let outcome = computed.outcome.map(|made| {
             self.metrics.computed(computed.part, took);
-            let record = self.cache.remember(computed.key, made.body, made.warnings);
+            // What nobody has asked for takes no room from what somebody may ask for again.
+            let record = match awaited.is_so() {
+                true => self.cache.remember(computed.key, made.body, made.warnings),
+                false => Arc::new(Record::new(made.body, made.warnings, now())),
+            };
             Landed { record, queued, took, was_known: false }
         });
         duty.land(computed.key, outcome);

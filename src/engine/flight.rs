@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::awaited::Awaited;
+
 /// What flights are known by.
 pub trait Key: Eq + Hash + Copy + Send + 'static {}
 
@@ -26,9 +28,9 @@ struct Entry<V> {
 }
 
 /// One flight. Its state changes only while the map of flights is locked.
-#[derive(Default)]
 struct Flight {
     state: Mutex<FlightState>,
+    awaited: Awaited,
 }
 
 #[derive(Default)]
@@ -72,14 +74,15 @@ impl<K, V> Default for Flights<K, V> {
 }
 
 impl<K: Key, V: Clone> Flights<K, V> {
-    /// Joins the flights that compute some of `keys`, and begins one for the rest if the caller may.
-    pub fn board(self: &Arc<Self>, keys: &[K], may_compute: bool) -> Boarding<K, V> {
+    /// Joins the flights that compute some of `keys`, and begins one for the rest if the caller may. Unless the caller
+    /// waits (`is_waiting`), nobody need hurry for it.
+    pub fn board(self: &Arc<Self>, keys: &[K], may_compute: bool, is_waiting: bool) -> Boarding<K, V> {
         let mut under_way = self.lock();
         if !may_compute && keys.iter().any(|key| !under_way.contains_key(key)) {
             return Boarding::NotAllUnderWay;
         }
         let mut tickets: Vec<Ticket<K, V>> = Vec::new();
-        let own = Arc::new(Flight::default());
+        let own = Arc::new(Flight { state: Mutex::default(), awaited: Awaited::by_nobody() });
         let mut open = Vec::new();
         for key in keys {
             let entry = under_way.entry(*key).or_insert_with(|| {
@@ -91,6 +94,9 @@ impl<K: Key, V: Clone> Flights<K, V> {
                 Some(ticket) => ticket,
                 None => {
                     entry.flight.state().waiters += 1;
+                    if is_waiting {
+                        entry.flight.awaited.from_now_on();
+                    }
                     let first = Arc::ptr_eq(&entry.flight, &own);
                     let flight = entry.flight.clone();
                     tickets.push(Ticket { flights: self.clone(), flight, keys: Vec::new(), first });
@@ -156,6 +162,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Duty<K, V> {
         self.open.iter().map(|(key, _)| *key).collect()
     }
 
+    /// Whether somebody waits for the flight.
+    pub fn awaited(&self) -> &Awaited {
+        &self.flight.awaited
+    }
+
     /// Runs the flight's task, which is stopped when nobody waits for it any more.
     pub fn fly<F: Future<Output = ()> + Send + 'static>(self, task: impl FnOnce(Self) -> F) {
         let flights = self.flights.clone();
@@ -206,7 +217,7 @@ mod tests {
     type Boarded = (Vec<Ticket<char, u32>>, Option<Duty<char, u32>>);
 
     fn boarded(flights: &Letters, keys: &[char]) -> Boarded {
-        match flights.board(keys, true) {
+        match flights.board(keys, true, true) {
             Boarding::Boarded(tickets, duty) => (tickets, duty),
             Boarding::NotAllUnderWay => panic!("it may compute"),
         }
@@ -232,8 +243,19 @@ mod tests {
     async fn who_may_not_compute_joins_all_or_nothing() {
         let flights = Letters::default();
         let (_ticket, _duty) = boarded(&flights, &['a']);
-        assert!(matches!(flights.board(&['a', 'b'], false), Boarding::NotAllUnderWay));
-        assert!(matches!(flights.board(&['a'], false), Boarding::Boarded(_, None)));
+        assert!(matches!(flights.board(&['a', 'b'], false, true), Boarding::NotAllUnderWay));
+        assert!(matches!(flights.board(&['a'], false, true), Boarding::Boarded(_, None)));
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_nobody_waits_for_is_hurried_by_the_first_who_does() {
+        let flights = Letters::default();
+        let Boarding::Boarded(_tickets, Some(duty)) = flights.board(&['a', 'b'], true, false) else {
+            panic!("it may compute");
+        };
+        assert!(!duty.awaited().is_so());
+        let (_ticket, _) = boarded(&flights, &['b']);
+        assert!(duty.awaited().is_so());
     }
 
     #[tokio::test]

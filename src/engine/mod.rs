@@ -7,6 +7,8 @@
 mod admission;
 pub mod answer;
 mod attention;
+mod awaited;
+mod background;
 mod body;
 mod computation;
 mod demand;
@@ -40,6 +42,7 @@ use crate::identity::{ResponseId, ResultKey};
 use crate::metrics::Metrics;
 use crate::model::{EncodeError, LoadError, Model, Placement};
 use admission::Admission;
+use awaited::Awaited;
 use computation::Outcome;
 use flight::Flights;
 use pace::Pace;
@@ -229,7 +232,7 @@ pub async fn answer_alone(
 ) -> Result<Vec<u8>, Failure> {
     // Alone, it makes no difference.
     let pace = Arc::new(Pace::unknown());
-    let expected = Expected { seconds: 0.0, pace, progress: Arc::default() };
+    let expected = Expected { seconds: 0.0, pace, progress: Arc::default(), awaited: Awaited::by_someone() };
     let question = question.clone();
     scheduler.run(expected, move |job| compute_alone(&question, &text, job)).await
 }

@@ -196,16 +196,7 @@ impl Engine {
         if lacking.is_empty() {
             return Ok(());
         }
-        for mut ticket in self.board(visit, question, text, &lacking)? {
-            let lost = |_: Lost| Failure::Internal("a computation ended without its result".into());
-            let source = if ticket.is_first() { Source::Computed } else { Source::Collapsed };
-            for (key, outcome) in ticket.landed().await.map_err(lost)? {
-                let landed = outcome?;
-                let source = if landed.was_known { Source::Collapsed } else { source };
-                gathered.land(key, landed, source);
-            }
-        }
-        Ok(())
+        gathered.land_all(self.board(visit, question, text, &lacking)?).await
     }
 
     /// Joins what is under way, and sets off for what is not.
@@ -217,18 +208,19 @@ impl Engine {
         keys: &[ResultKey],
     ) -> Result<Vec<Ticket<ResultKey, Outcome>>, Failure> {
         // Who only waits for what others compute needs no place.
-        if let Boarding::Boarded(tickets, _) = self.flights.board(keys, false) {
+        if let Boarding::Boarded(tickets, _) = self.flights.board(keys, false, true) {
             return Ok(tickets);
         }
         let need = question.probable_demand(text).need(&self.pace(question.model()));
         let place = visit.place(self, &need)?;
-        let Boarding::Boarded(tickets, duty) = self.flights.board(keys, true) else {
+        let Boarding::Boarded(tickets, duty) = self.flights.board(keys, true, true) else {
             return Err(Failure::Internal("a flight could not begin".into()));
         };
         if let Some(duty) = duty {
             let (engine, question, text) = (self.clone(), question.clone(), text.clone());
-            let errand = Arc::new(place.begin(need));
-            let work = Work { question, text, place: Some(place), errand };
+            let awaited = duty.awaited().clone();
+            let errand = Arc::new(place.begin(need, awaited.clone()));
+            let work = Work { question, text, place: Some(place), errand, awaited, is_shared: true };
             duty.fly(|duty| engine.fly(duty, work));
         }
         Ok(tickets)
@@ -237,7 +229,7 @@ impl Engine {
 
 /// Results as they come in.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     records: HashMap<ResultKey, Arc<Record>>,
     sources: Sources,
     queued: Duration,
@@ -245,7 +237,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, key: ResultKey, record: Arc<Record>, source: Source) {
+    pub(super) fn add(&mut self, key: ResultKey, record: Arc<Record>, source: Source) {
         self.records.insert(key, record);
         match source {
             Source::Memory => self.sources.memory += 1,
@@ -255,13 +247,30 @@ impl Gathered {
         }
     }
 
+    /// Waits for flights, and takes what they bring.
+    pub(super) async fn land_all(
+        &mut self,
+        tickets: Vec<Ticket<ResultKey, Outcome>>,
+    ) -> Result<(), Failure> {
+        for mut ticket in tickets {
+            let lost = |_: Lost| Failure::Internal("a computation ended without its result".into());
+            let source = if ticket.is_first() { Source::Computed } else { Source::Collapsed };
+            for (key, outcome) in ticket.landed().await.map_err(lost)? {
+                let landed = outcome?;
+                let source = if landed.was_known { Source::Collapsed } else { source };
+                self.land(key, landed, source);
+            }
+        }
+        Ok(())
+    }
+
     fn land(&mut self, key: ResultKey, landed: Landed, source: Source) {
         self.add(key, landed.record, source);
         self.queued = self.queued.max(landed.queued);
         self.computed += landed.took;
     }
 
-    fn lacking(&self, recipe: &Recipe) -> Vec<ResultKey> {
+    pub(super) fn lacking(&self, recipe: &Recipe) -> Vec<ResultKey> {
         recipe.keys.iter().copied().filter(|key| !self.records.contains_key(key)).collect()
     }
 
@@ -269,7 +278,7 @@ impl Gathered {
         recipe.keys.iter().any(|key| !self.records.contains_key(key))
     }
 
-    fn in_order(&self, recipe: &Recipe) -> Result<Vec<Arc<Record>>, Failure> {
+    pub(super) fn in_order(&self, recipe: &Recipe) -> Result<Vec<Arc<Record>>, Failure> {
         let record = |key: &ResultKey| self.records.get(key).cloned();
         let all: Option<Vec<_>> = recipe.keys.iter().map(record).collect();
         all.ok_or_else(|| Failure::Internal("an answer lacks one of its parts".into()))

@@ -13,6 +13,8 @@ mod job;
 mod order;
 mod queue;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 mod unit;
 mod worker;
@@ -28,6 +30,7 @@ pub use job::Job;
 pub use order::Standing;
 
 use super::Failure;
+use super::awaited::Awaited;
 use super::pace::Pace;
 use super::seconds::Seconds;
 use crate::explain::Cancellation;
@@ -48,6 +51,8 @@ pub struct Expected {
     pub pace: Arc<Pace>,
     /// Where it is told how much of that it has had.
     pub progress: Arc<Seconds>,
+    /// Whether somebody waits for it.
+    pub awaited: Awaited,
 }
 
 struct Shared {
@@ -107,7 +112,7 @@ impl Scheduler {
         let (sender, receiver) = oneshot::channel();
         let cancellation = Cancellation::new();
         let (shared, told, runtime) = (self.shared.clone(), cancellation.clone(), Handle::current());
-        let Expected { seconds, pace, progress } = expected;
+        let Expected { seconds, pace, progress, awaited } = expected;
         let told_of = progress.clone();
         let start = Box::new(move |number, waited| {
             let job = Arc::new(Job { shared, number, cancellation: told, waited, pace, progress: told_of });
@@ -118,7 +123,7 @@ impl Scheduler {
                 let _ = sender.send(job.shared.finish(&job, outcome));
             });
         });
-        let job = self.shared.queue().enter(seconds, progress, start, Instant::now());
+        let job = self.shared.queue().enter(seconds, progress, awaited, start, Instant::now());
         self.shared.metrics.work_queued();
         let _guard = CallOffOnDrop { shared: self.shared.clone(), job, cancellation };
         self.shared.begin();

@@ -11,6 +11,8 @@ pub struct Standing {
     pub cost: f64,
     /// Seconds of one thread that it has had.
     pub served: f64,
+    /// Whether somebody waits for it.
+    pub awaited: bool,
 }
 
 /// What every job is taken to have waited before it came: so much may a newcomer be ahead by being short.
@@ -18,6 +20,9 @@ const HEAD_START: Duration = Duration::from_millis(50);
 
 /// No job counts as shorter than this many seconds.
 const SHORTEST: f64 = 1e-3;
+
+/// By how much less urgent a job is that nobody waits for: no age makes up for it.
+const UNAWAITED: f64 = 1e-18;
 
 impl Standing {
     /// The greater, the sooner: **(age + 50 ms) / (cost + served)**.
@@ -28,8 +33,11 @@ impl Standing {
     ///   newcomers of cost c pass a job of cost C until its age is C · 50 ms / c.
     /// - Equals share: who has been served gives way to who has not. So does, after a while, who takes more
     ///   than it said.
+    ///
+    /// Jobs that nobody waits for have the same order among themselves, behind all others.
     pub fn urgency(&self) -> f64 {
-        (self.age + HEAD_START).as_secs_f64() / (self.cost.max(SHORTEST) + self.served)
+        let urgency = (self.age + HEAD_START).as_secs_f64() / (self.cost.max(SHORTEST) + self.served);
+        if self.awaited { urgency } else { UNAWAITED * urgency }
     }
 }
 
@@ -38,7 +46,16 @@ mod tests {
     use super::*;
 
     fn urgency(age: f64, cost: f64, served: f64) -> f64 {
-        Standing { age: Duration::from_secs_f64(age), cost, served }.urgency()
+        Standing { age: Duration::from_secs_f64(age), cost, served, awaited: true }.urgency()
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_behind_everything_else_and_has_the_same_order_among_itself() {
+        let unawaited = |age, cost| {
+            Standing { age: Duration::from_secs(age), cost, served: 0.0, awaited: false }.urgency()
+        };
+        assert!(unawaited(1_000_000, 1e-3) < urgency(0.0, 100_000.0, 100_000.0));
+        assert!(unawaited(2, 1.0) > unawaited(1, 1.0) && unawaited(1, 1.0) > unawaited(1, 2.0));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::order::Standing;
 use super::unit::{Unit, Work};
+use crate::engine::awaited::Awaited;
 use crate::engine::seconds::Seconds;
 use crate::model::Model;
 
@@ -72,6 +73,7 @@ struct Account {
     entered: Instant,
     cost: f64,
     progress: Arc<Seconds>,
+    awaited: Awaited,
     /// When the units under way began.
     running: Vec<Instant>,
 }
@@ -122,17 +124,24 @@ impl Account {
         let under_way = self.running.iter().map(|began| now.saturating_duration_since(*began));
         let age = now.saturating_duration_since(self.entered);
         let served = self.progress.total() + under_way.sum::<Duration>().as_secs_f64();
-        Standing { age, cost: self.cost, served }.urgency()
+        Standing { age, cost: self.cost, served, awaited: self.awaited.is_so() }.urgency()
     }
 }
 
 impl Queue {
     /// Takes a job in.
-    pub fn enter(&mut self, cost: f64, progress: Arc<Seconds>, start: Start, now: Instant) -> Number {
+    pub fn enter(
+        &mut self,
+        cost: f64,
+        progress: Arc<Seconds>,
+        awaited: Awaited,
+        start: Start,
+        now: Instant,
+    ) -> Number {
         let number = self.next_number;
         self.next_number += 1;
         if !self.closed {
-            let account = Account { entered: now, cost, progress, running: Vec::new() };
+            let account = Account { entered: now, cost, progress, awaited, running: Vec::new() };
             self.waiting.insert(number, Waiting { account, start });
         }
         number
@@ -223,10 +232,17 @@ impl Queue {
         let (turn, unit) = self.take(job, now)?;
         let Work::Forward(first) = &unit.work else { return Some(Load::Unit(turn, unit)) };
         let model = first.model.clone();
+        let is_awaited = |begun: &Begun| begun.account.awaited.is_so();
+        let first_is_awaited = self.begun.get(&job).is_some_and(is_awaited);
         let mut budget = self.budget(&unit, &model).saturating_sub(unit.rows());
         let mut together = vec![(turn, unit)];
+        // Nobody who is waited for travels more slowly for the sake of somebody who is not.
         let fits = |begun: &Begun, budget: usize| {
-            begun.units.front().is_some_and(|unit| unit.rows() <= budget && unit.runs_forward(&model))
+            (is_awaited(begun) || !first_is_awaited)
+                && begun
+                    .units
+                    .front()
+                    .is_some_and(|unit| unit.rows() <= budget && unit.runs_forward(&model))
         };
         while budget > 0 {
             let ready = self.begun.iter().filter(|(_, begun)| fits(begun, budget));

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::queue::{BEGUN_AHEAD, Load, Queue, Turn};
-use super::unit::{Forward, Report, Task, Unit, Work};
+use super::queue::BEGUN_AHEAD;
 use super::*;
 use crate::explain::crew::{self, logits_of};
 use crate::explain::{Crew, ExplainError, Passes};
@@ -20,7 +19,12 @@ fn scheduler(threads: usize) -> Arc<Scheduler> {
 }
 
 fn expected(seconds: f64) -> Expected {
-    Expected { seconds, pace: Arc::new(Pace::of(1e-3)), progress: Arc::default() }
+    Expected {
+        seconds,
+        pace: Arc::new(Pace::of(1e-3)),
+        progress: Arc::default(),
+        awaited: Awaited::by_someone(),
+    }
 }
 
 fn figure(scheduler: &Scheduler, line: &str) -> Option<String> {
@@ -224,12 +228,12 @@ async fn ten_thousand_waiting_jobs_need_few_drivers_and_no_deep_stack() {
     assert!(most <= BEGUN_AHEAD + 16, "{most} drivers at a time");
 }
 
-fn tiny_model() -> Arc<Model> {
+pub fn tiny_model() -> Arc<Model> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/three-labels");
     Arc::new(Model::load("m", &path).unwrap())
 }
 
-fn batch(model: &Model, tokens: usize) -> Batch {
+pub fn batch(model: &Model, tokens: usize) -> Batch {
     let ids: Vec<u32> = (0..tokens as u32).map(|index| index % 7).collect();
     model.encoder().batch(&ids, &vec![0; tokens]).unwrap()
 }
@@ -297,109 +301,4 @@ async fn many_forward_passes_of_one_job_come_back_in_order() {
     assert_eq!(logits, logits_of(&model, &batches).unwrap());
     let runs: usize = figure(&scheduler, "explaind_forward_batches_total").unwrap().parse().unwrap();
     assert!(runs < 30, "{runs} runs for some 1800 rows");
-}
-
-/// A queue with a clock of its own, and jobs that have been begun.
-struct Simulated {
-    queue: Queue,
-    now: Instant,
-}
-
-impl Simulated {
-    fn new() -> Self {
-        Simulated { queue: Queue::default(), now: Instant::now() }
-    }
-
-    fn job(&mut self, cost: f64, units: Vec<Unit>) -> Number {
-        let job = self.queue.enter(cost, Arc::default(), Box::new(|_, _| {}), self.now);
-        assert_eq!(self.queue.next_to_begin(1, self.now).map(|beginning| beginning.job), Some(job));
-        assert!(self.queue.submit(job, units).is_empty());
-        job
-    }
-
-    /// Runs the next unit of some job for so long.
-    fn run_next(&mut self, seconds: f64) -> Number {
-        let Some(Load::Unit(turn, _)) = self.queue.next_load(self.now) else { panic!("a unit waits") };
-        self.pass(seconds);
-        self.queue.ended(&turn, seconds);
-        turn.job
-    }
-
-    fn pass(&mut self, seconds: f64) {
-        self.now += Duration::from_secs_f64(seconds);
-    }
-}
-
-fn tasks(count: usize) -> Vec<Unit> {
-    let task = || Task { run: Box::new(|| Ok(())), report: Report { index: 0, to: channel().0 } };
-    let unit = || Unit { expected: 0.1, pace: Arc::new(Pace::unknown()), work: Work::Task(task()) };
-    (0..count).map(|_| unit()).collect()
-}
-
-fn forward(model: &Arc<Model>, tokens: usize) -> Unit {
-    let report = Report { index: 0, to: channel().0 };
-    let work = Forward { model: model.clone(), batch: batch(model, tokens), report };
-    Unit { expected: 0.1, pace: Arc::new(Pace::unknown()), work: Work::Forward(work) }
-}
-
-#[test]
-fn two_long_jobs_progress_together() {
-    let mut simulated = Simulated::new();
-    let first = simulated.job(10.0, tasks(100));
-    simulated.pass(0.005);
-    let second = simulated.job(10.0, tasks(100));
-    let turns: Vec<Number> = (0..40).map(|_| simulated.run_next(0.1)).collect();
-    let of = |job: Number, turns: &[Number]| turns.iter().filter(|turn| **turn == job).count();
-    assert!((16..=24).contains(&of(first, &turns)), "{turns:?}");
-    assert!(of(second, &turns[..6]) >= 2, "from the beginning: {turns:?}");
-}
-
-/// Units of 0.1 s that a job of 10 s has within so many seconds, while short jobs of one such unit come.
-fn served_beside_short_jobs(every: f64, within: f64) -> usize {
-    let mut simulated = Simulated::new();
-    let began = simulated.now;
-    let elapsed = |simulated: &Simulated| simulated.now.duration_since(began).as_secs_f64();
-    let long = simulated.job(10.0, tasks(100));
-    let (mut come, mut served) = (0.0, 0);
-    while elapsed(&simulated) < within && served < 100 {
-        while come * every <= elapsed(&simulated) {
-            simulated.job(0.1, tasks(1));
-            come += 1.0;
-        }
-        match simulated.run_next(0.1) {
-            job if job == long => served += 1,
-            short => assert!(simulated.queue.finish(short, simulated.now).is_none(), "it was served"),
-        }
-    }
-    served
-}
-
-#[test]
-fn a_long_job_is_not_starved_by_short_ones_that_keep_coming() {
-    assert_eq!(served_beside_short_jobs(0.125, 60.0), 100, "it has the fifth that they leave, at least");
-    let served = served_beside_short_jobs(0.1, 60.0);
-    assert!((3..30).contains(&served), "{served} units, where shortest first alone would give it none");
-}
-
-#[test]
-fn a_pass_takes_company_up_to_a_number_of_rows_and_leaves_idle_workers_their_share() {
-    let model = tiny_model();
-    let company = |idle: usize, lengths: &[usize]| {
-        let mut simulated = Simulated::new();
-        for tokens in lengths {
-            simulated.job(1.0, vec![forward(&model, *tokens)]);
-        }
-        simulated.queue.idle = idle;
-        match simulated.queue.next_load(simulated.now) {
-            Some(Load::Forwards(units)) => {
-                units.iter().map(|(turn, unit): &(Turn, Unit)| (turn.job, unit.rows())).collect::<Vec<_>>()
-            }
-            _ => panic!("forward passes wait"),
-        }
-    };
-    let rows = |company: Vec<(Number, usize)>| company.iter().map(|(_, rows)| rows).sum::<usize>();
-    assert_eq!(company(0, &[8, 8, 8]), [(0, 8), (1, 8), (2, 8)]);
-    assert_eq!(rows(company(0, &[16; 60])), 512);
-    assert_eq!(company(1, &[8, 8, 8, 8]), [(0, 8), (1, 8)]);
-    assert_eq!(company(3, &[8, 8, 8, 8]), [(0, 8)]);
 }
