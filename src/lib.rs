@@ -10,6 +10,7 @@
 //! | [`server`] | HTTP: routes, errors, limits |
 //! | [`engine`] | warm models and worker threads; requests checked, answers put together |
 //! | [`cache`] | results by content: a tier in memory, a durable one behind it |
+//! | [`job`] | the same question about every row of a dataset, in the background |
 //! | [`dataset`] | rows of text to work on: formats, ids, uploads |
 //! | [`store`] | the database behind the durable tier and the datasets |
 //! | [`explain`] | the methods: plain functions over a model |
@@ -30,6 +31,7 @@ pub mod dataset;
 pub mod engine;
 pub mod explain;
 pub mod identity;
+pub mod job;
 pub mod json_pointer;
 pub mod kernels;
 pub mod metrics;

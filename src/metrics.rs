@@ -32,6 +32,9 @@ pub struct Metrics {
     unit_seconds_expected: Counter<f64, AtomicU64>,
     forward_batches: Counter,
     forward_units: Counter,
+    job_rows: Counter,
+    job_rows_failed: Counter,
+    chunks_given_back: Counter,
     durable_healthy: Gauge,
     durable_failures: Counter,
     writes_given_up: Counter,
@@ -183,6 +186,9 @@ impl Default for Metrics {
             unit_seconds_expected: Counter::default(),
             forward_batches: Counter::default(),
             forward_units: Counter::default(),
+            job_rows: Counter::default(),
+            job_rows_failed: Counter::default(),
+            chunks_given_back: Counter::default(),
             durable_healthy: Gauge::default(),
             durable_failures: Counter::default(),
             writes_given_up: Counter::default(),
@@ -266,6 +272,17 @@ impl Metrics {
             "forward_units",
             "Units of work that travelled in these batches",
             self.forward_units.clone(),
+        );
+        registry.register("job_rows", "Rows of jobs that this server has answered", self.job_rows.clone());
+        registry.register(
+            "job_rows_failed",
+            "Rows of jobs among these whose answer is an error",
+            self.job_rows_failed.clone(),
+        );
+        registry.register(
+            "job_chunks_given_back",
+            "Chunks of jobs that this server has left to others",
+            self.chunks_given_back.clone(),
         );
         registry.register(
             "durable_healthy",
@@ -368,6 +385,17 @@ impl Metrics {
     pub fn forwards_together(&self, units: u64) {
         self.forward_batches.inc();
         self.forward_units.inc_by(units);
+    }
+
+    /// Rows of a job were answered, so many of them by an error.
+    pub fn job_rows_answered(&self, rows: u64, failed: u64) {
+        self.job_rows.inc_by(rows);
+        self.job_rows_failed.inc_by(failed);
+    }
+
+    /// A chunk of a job was left to others.
+    pub fn chunk_given_back(&self) {
+        self.chunks_given_back.inc();
     }
 
     /// Whether the durable tier works.

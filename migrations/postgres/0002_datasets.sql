@@ -21,6 +21,7 @@ CREATE TABLE dataset_uploads (
 CREATE TABLE dataset_rows (
     upload uuid   NOT NULL,
     number bigint NOT NULL, -- from 0
+    digest bytea  NOT NULL CHECK (length(digest) = 32), -- BLAKE3 over number and body
     body   bytea  NOT NULL, -- JSON: the row in its canonical form
     PRIMARY KEY (upload, number)
 );

@@ -21,6 +21,7 @@ CREATE TABLE dataset_uploads (
 CREATE TABLE dataset_rows (
     upload BLOB    NOT NULL,
     number INTEGER NOT NULL, -- from 0
+    digest BLOB    NOT NULL CHECK (length(digest) = 32), -- BLAKE3 over number and body
     body   BLOB    NOT NULL, -- JSON: the row in its canonical form
     PRIMARY KEY (upload, number)
 ) STRICT;

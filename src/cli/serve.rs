@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
+use tokio::time::timeout;
 
 use super::CommandError;
 use crate::cache::Cache;
@@ -69,7 +70,10 @@ pub fn serve(config: &Config) -> Result<(), CommandError> {
                 tracing::info!("stopping: no new requests, those under way are finished");
                 state.close();
                 stop.notify_one();
-                drain(config, serving, &mut signals).await
+                let outcome = drain(config, serving, &mut signals).await;
+                // What is not given back in time, others take up after some seconds.
+                let _ = timeout(CLOSING, state.jobs_stopped()).await;
+                outcome
             }
         };
         tokio::select! {

@@ -42,6 +42,9 @@ pub const DEFAULT_FILE: &str = "explaind.toml";
 /// The SQLite file in [`Config::data_dir`] where no database is named.
 const DATABASE_FILE: &str = "explaind.db";
 
+/// What the queue of jobs says is of interest to its makers.
+const QUIET: &str = "apalis_core=warn";
+
 /// Everything that can be set. [`keys::KEYS`] describes each field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Config {
@@ -149,12 +152,13 @@ impl Config {
         }
     }
 
-    /// The filter that `log` describes.
+    /// The filter that `log` describes. What the queue of jobs says of itself is left out, unless it is named there.
     ///
     /// # Errors
     /// It describes none.
     pub fn log_filter(&self) -> Result<EnvFilter, ConfigError> {
-        EnvFilter::builder().parse(&self.log).map_err(|error| {
+        let filter = format!("{QUIET},{}", self.log);
+        EnvFilter::builder().parse(filter).map_err(|error| {
             ConfigError::new(format!("`{}` is no filter: {error}; try info, or explaind=debug", self.log))
         })
     }

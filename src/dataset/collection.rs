@@ -6,7 +6,7 @@ use super::reference::{Reference, reference};
 use super::{Format, Row, Summary, Upload};
 use crate::cache::durable::{Durable, Unavailable};
 use crate::identity::DatasetId;
-use crate::store::datasets::{Place, Portion, StoredDataset, StoredRow};
+use crate::store::datasets::{Deletion, Place, Portion, StoredDataset, StoredRow};
 use crate::store::{Milliseconds, StoreError};
 
 /// The longest that the database is waited for: longer than for a result, which can also be computed.
@@ -72,6 +72,9 @@ pub enum DatasetError {
     /// It comes with the program.
     #[error("this dataset comes with the program")]
     Bundled,
+    /// A job that is not over is about it.
+    #[error("a job that is not over is about this dataset")]
+    InUse,
     /// What is kept is not what was once written.
     #[error("a stored dataset is damaged")]
     Damaged,
@@ -134,9 +137,26 @@ impl<'a> Datasets<'a> {
     /// is no such dataset.
     ///
     /// # Errors
-    /// The database does not answer.
+    /// The database does not answer, or one of the rows is damaged.
     pub async fn rows(&self, id: DatasetId, first: u64, most: u32) -> Result<Option<RowPage>, DatasetError> {
         let Some(dataset) = self.find(id).await? else { return Ok(None) };
+        let Some(read) = self.readable_rows(id, first, most).await? else { return Ok(None) };
+        let whole = |(number, row): (u64, Option<Row>)| Ok((number, row.ok_or(DatasetError::Damaged)?));
+        let rows: Vec<(u64, Row)> = read.into_iter().map(whole).collect::<Result<_, DatasetError>>()?;
+        let last = rows.last().map(|(number, _)| *number);
+        Ok(Some(RowPage { rows, next: last.filter(|last| last + 1 < dataset.rows) }))
+    }
+
+    /// The same for whoever goes on without those that are damaged: none stands in their places.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn readable_rows(
+        &self,
+        id: DatasetId,
+        first: u64,
+        most: u32,
+    ) -> Result<Option<Vec<(u64, Option<Row>)>>, DatasetError> {
         let portion = Portion { rows: most, bytes: PAGE_BYTES };
         let stored = match (bundled(id), self.durable) {
             (Some(reference), _) => Some(portion_of(&reference.rows, first, portion)),
@@ -145,30 +165,29 @@ impl<'a> Datasets<'a> {
                 attend(durable, durable.store().dataset_rows(id, first, portion)).await?
             }
         };
-        let Some(stored) = stored else { return Ok(None) };
-        let mut rows = Vec::with_capacity(stored.len());
-        for StoredRow { number, body } in stored {
-            let row = serde_json::from_slice(&body).map_err(|_| DatasetError::Damaged)?;
-            rows.push((number, row));
-        }
-        let last = rows.last().map(|(number, _)| *number);
-        Ok(Some(RowPage { rows, next: last.filter(|last| last + 1 < dataset.rows) }))
+        let read = |StoredRow { number, body }| {
+            (number, body.and_then(|body: Vec<u8>| serde_json::from_slice(&body).ok()))
+        };
+        Ok(stored.map(|stored| stored.into_iter().map(read).collect()))
     }
 
     /// Removes a dataset; false if there is none of this id.
     ///
     /// # Errors
-    /// It comes with the program, or the database does not answer.
+    /// It comes with the program, a job is about it, or the database does not answer.
     pub async fn delete(&self, id: DatasetId) -> Result<bool, DatasetError> {
         if bundled(id).is_some() {
             return Err(DatasetError::Bundled);
         }
         let Some(durable) = self.durable else { return Ok(false) };
-        let is_gone = attend(durable, durable.store().delete_dataset(id)).await?;
-        if is_gone {
-            durable.bell().notify_one();
+        match attend(durable, durable.store().delete_dataset(id)).await? {
+            Deletion::Deleted => {
+                durable.bell().notify_one();
+                Ok(true)
+            }
+            Deletion::Missing => Ok(false),
+            Deletion::InUse => Err(DatasetError::InUse),
         }
-        Ok(is_gone)
     }
 
     /// Begins to take in rows.
@@ -222,5 +241,5 @@ fn portion_of(rows: &[Vec<u8>], first: u64, portion: Portion) -> Vec<StoredRow> 
     };
     let from = usize::try_from(first).unwrap_or(usize::MAX).min(rows.len());
     let bodies = rows[from..].iter().take(portion.rows as usize).take_while(room);
-    bodies.zip(first..).map(|(body, number)| StoredRow { number, body: body.clone() }).collect()
+    bodies.zip(first..).map(|(body, number)| StoredRow { number, body: Some(body.clone()) }).collect()
 }

@@ -76,6 +76,11 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
+    /// How many rows were taken so far: those whose ends were among the bytes.
+    pub fn rows(&self) -> u64 {
+        self.tally.rows()
+    }
+
     /// Makes a dataset of all rows. True if there was none of these rows before; otherwise that one takes the
     /// name, if there is one.
     ///

@@ -204,7 +204,9 @@ impl Place {
         let progress = Arc::<Seconds>::default();
         let mut inside = self.house.inside();
         let number = inside.number();
-        inside.errands.insert(number, Work { since: Instant::now(), need, progress: progress.clone(), awaited });
+        inside
+            .errands
+            .insert(number, Work { since: Instant::now(), need, progress: progress.clone(), awaited });
         Errand { house: self.house.clone(), number, progress }
     }
 }
@@ -334,7 +336,8 @@ mod tests {
         assert_eq!(errands.len(), 3, "none has begun when it is looked for room");
         assert!(house.enter_unawaited(&need(1.0)).is_none(), "half of the memory is for those who wait");
         let short = Duration::from_secs(1);
-        let place = house.enter(&need(1.0), Arc::default(), short).ok().expect("nothing comes before it");
+        let place = house.enter(&need(1.0), Arc::default(), short);
+        let place = place.unwrap_or_else(|_| panic!("nothing comes before it"));
         let (_, retry_after) = refusal(enter(&house, 1.0, MINUTE));
         assert_eq!(retry_after, Duration::ZERO, "and nobody is told to wait for it");
         drop((place, errands));

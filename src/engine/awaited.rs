@@ -20,7 +20,7 @@ impl Awaited {
     }
 
     /// Somebody waits from now on.
-    pub fn from_now_on(&self) {
+    pub fn begins(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 

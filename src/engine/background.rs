@@ -47,8 +47,7 @@ impl Engine {
                 let awaited = duty.awaited().clone();
                 let errand = Arc::new(place.begin(need, awaited.clone()));
                 let (engine, question) = (self.clone(), question.clone());
-                let work =
-                    Work { question, text, place: Some(place), errand, awaited, is_shared: false };
+                let work = Work { question, text, place: Some(place), errand, awaited, is_shared: false };
                 duty.fly(|duty| engine.fly(duty, work));
             }
             gathered.land_all(tickets).await?;

@@ -95,7 +95,7 @@ impl<K: Key, V: Clone> Flights<K, V> {
                 None => {
                     entry.flight.state().waiters += 1;
                     if is_waiting {
-                        entry.flight.awaited.from_now_on();
+                        entry.flight.awaited.begins();
                     }
                     let first = Arc::ptr_eq(&entry.flight, &own);
                     let flight = entry.flight.clone();

@@ -101,6 +101,12 @@ pub enum Failure {
     /// The database does not answer, so nobody knows.
     #[error("the database that keeps answers does not answer")]
     Unavailable,
+    /// The model is no longer the one that was asked for.
+    #[error("the model `{model}` is not served, or is no longer the one that the job was ordered for")]
+    ModelChanged {
+        /// Its id.
+        model: String,
+    },
     /// Nobody waits for it any more.
     #[error("called off")]
     Cancelled,
@@ -196,6 +202,11 @@ impl Engine {
     /// The models, the default one first.
     pub fn models(&self) -> &[Arc<Model>] {
         &self.models
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The cache.

@@ -248,10 +248,7 @@ impl Gathered {
     }
 
     /// Waits for flights, and takes what they bring.
-    pub(super) async fn land_all(
-        &mut self,
-        tickets: Vec<Ticket<ResultKey, Outcome>>,
-    ) -> Result<(), Failure> {
+    pub(super) async fn land_all(&mut self, tickets: Vec<Ticket<ResultKey, Outcome>>) -> Result<(), Failure> {
         for mut ticket in tickets {
             let lost = |_: Lost| Failure::Internal("a computation ended without its result".into());
             let source = if ticket.is_first() { Source::Computed } else { Source::Collapsed };

@@ -44,6 +44,13 @@ pub struct TextPair {
     text_pair: Option<String>,
 }
 
+impl Pointers {
+    /// Those of a text that is asked about alone.
+    pub fn alone() -> Self {
+        Pointers { text: "/text".into(), text_pair: "/text_pair".into() }
+    }
+}
+
 impl Input {
     /// Sorts out the three fields that every request about texts has.
     ///
@@ -55,10 +62,7 @@ impl Input {
         texts: Option<Vec<StrictValue>>,
     ) -> Result<Self, Problem> {
         match (text, texts) {
-            (Some(text), None) => {
-                let pointers = Pointers { text: "/text".into(), text_pair: "/text_pair".into() };
-                Ok(Input::Single(OwnedText { text, text_pair }, pointers))
-            }
+            (Some(text), None) => Ok(Input::Single(OwnedText { text, text_pair }, Pointers::alone())),
             (None, None) => {
                 Err(Problem::invalid("/text", "there is no text", "send `text`, or `texts` for a batch"))
             }

@@ -5,6 +5,7 @@ use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 use serde_json::error::Category;
 use tokio::time::{Instant, timeout_at};
 
@@ -36,24 +37,41 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
             _ => Problem::unreadable_body(rejection.body_text()),
         })?;
-        check_is_object(&bytes)?;
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(fault)?;
-        json.end().map_err(|error| Problem::malformed_json(&error))?;
-        Ok(JsonBody(value))
+        Ok(JsonBody(parsed(&bytes, "{\"text\": \"…\"}")?))
     }
 }
 
+/// What an object says, as `example` does.
+///
+/// # Errors
+/// It is no JSON, no object, or one of another shape.
+pub fn parsed<T: DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, Problem> {
+    check_is_object(bytes, example)?;
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(fault)?;
+    json.end().map_err(|error| Problem::malformed_json(&error))?;
+    Ok(value)
+}
+
+/// What a value says that was parsed already.
+///
+/// # Errors
+/// It is one of another shape.
+pub fn of_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(fault)
+}
+
 /// serde reads an array as a struct's fields in order; here `["good"]` is no request.
-fn check_is_object(bytes: &[u8]) -> Result<(), Problem> {
+fn check_is_object(bytes: &[u8], example: &str) -> Result<(), Problem> {
     if bytes.trim_ascii_start().starts_with(b"{") {
         return Ok(());
     }
     serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| Problem::malformed_json(&error))?;
-    Err(Problem::invalid("", "the body is JSON, but not an object", "send an object: {\"text\": \"…\"}"))
+    Err(Problem::invalid("", "the body is JSON, but not an object", format!("send an object: {example}")))
 }
 
-fn is_json(essence: &str) -> bool {
+/// Whether a media type is one of JSON.
+pub fn is_json(essence: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 

@@ -2,8 +2,10 @@
 
 mod answers;
 mod deadline;
+mod desk;
 pub mod document;
 mod dry_run;
+mod incoming;
 mod input;
 mod json_body;
 mod listen;
@@ -16,6 +18,7 @@ mod request_id;
 pub mod routes;
 mod state;
 mod strict_value;
+mod timestamp;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -27,6 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{self as swagger, SwaggerUi};
 
+pub use desk::HttpDesk;
 pub use listen::serve;
 pub use problem::Problem;
 pub use state::{AppState, Limits};
@@ -41,6 +45,8 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(routes::models::list))
         .routes(routes!(routes::methods::list))
         .routes(routes!(routes::datasets::find, routes::datasets::delete))
+        .routes(routes!(routes::jobs::find, routes::jobs::end))
+        .routes(routes!(routes::jobs::events::events))
         .routes(routes!(routes::openapi::openapi))
         .routes(routes!(routes::health::live))
         .routes(routes!(routes::health::ready))
@@ -52,6 +58,8 @@ fn described_routes_with_queries() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(routes::datasets::upload::upload, routes::datasets::list))
         .routes(routes!(routes::datasets::rows))
+        .routes(routes!(routes::jobs::order::order, routes::jobs::list))
+        .routes(routes!(routes::jobs::results::results))
 }
 
 /// All routes with their middleware.

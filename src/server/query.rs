@@ -21,9 +21,27 @@ const USUAL_PAGE: u32 = 100;
 
 /// Refuses a request with a query.
 pub async fn refuse(request: Request, next: Next) -> Response {
-    match request.uri().query() {
-        None | Some("") => next.run(request).await,
-        Some(_) => Problem::query().into_response(),
+    match none_in(request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// A request without a query, for methods that take none on a path where others do.
+pub struct NoQuery;
+
+impl FromRequestParts<AppState> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        none_in(&parts.uri).map(|()| NoQuery)
+    }
+}
+
+fn none_in(uri: &Uri) -> Result<(), Problem> {
+    match uri.query() {
+        None | Some("") => Ok(()),
+        Some(_) => Err(Problem::query()),
     }
 }
 

@@ -11,6 +11,15 @@ use mediatype::{MediaType, MediaTypeBuf, ReadParams};
 
 use super::problem::Problem;
 
+/// One of the forms in which something can be had.
+pub trait Form: Copy {
+    /// All of them, in words, for whoever accepts none.
+    const NAMES: &'static str;
+
+    /// Its media type without parameters.
+    fn essence(self) -> MediaType<'static>;
+}
+
 /// A form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Representation {
@@ -38,6 +47,10 @@ impl Representation {
             Representation::Svg => "image/svg+xml",
         }
     }
+}
+
+impl Form for Representation {
+    const NAMES: &'static str = "application/json, text/html or image/svg+xml";
 
     fn essence(self) -> MediaType<'static> {
         use mediatype::names::{APPLICATION, HTML, IMAGE, JSON, SVG, TEXT, XML};
@@ -66,14 +79,15 @@ impl Accepts {
     ///
     /// # Errors
     /// It takes none of them.
-    pub fn choose(&self, offered: &[Representation]) -> Result<Representation, Problem> {
+    pub fn choose<F: Form>(&self, offered: &[F]) -> Result<F, Problem> {
+        let refused = || Problem::not_acceptable(F::NAMES);
         let Some(accept) = &self.0 else {
-            return offered.first().copied().ok_or_else(Problem::not_acceptable);
+            return offered.first().copied().ok_or_else(refused);
         };
         let essences: Vec<MediaType<'_>> = offered.iter().map(|form| form.essence()).collect();
         let chosen = accept.negotiate(essences.iter());
         let chosen = chosen.and_then(|chosen| offered.iter().find(|form| form.essence() == *chosen));
-        chosen.copied().ok_or_else(Problem::not_acceptable)
+        chosen.copied().ok_or_else(refused)
     }
 }
 

@@ -1,15 +1,17 @@
 //! What every handler can reach, and the stages of a server's life.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use tokio::sync::Semaphore;
 
+use super::desk::HttpDesk;
 use super::problem::Problem;
 use crate::engine::Engine;
+use crate::job::Runner;
 use crate::metrics::Metrics;
 
 /// Shared by all handlers of one server.
@@ -38,7 +40,14 @@ pub struct Limits {
 #[derive(Default)]
 struct House {
     engine: OnceLock<Arc<Engine>>,
+    runner: Mutex<Option<Runner>>,
     closing: AtomicBool,
+}
+
+impl House {
+    fn runner(&self) -> MutexGuard<'_, Option<Runner>> {
+        self.runner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where a server is in its life.
@@ -59,14 +68,29 @@ impl AppState {
         AppState { house: Arc::default(), limits, metrics, drawings: Arc::new(Semaphore::new(drawings)) }
     }
 
-    /// Opens the house: from now on questions are answered. Only the first engine counts.
+    /// Opens the house: from now on questions are answered, and jobs are worked on. Only the first engine counts.
+    /// Needs to be called within a tokio runtime.
     pub fn open(&self, engine: Arc<Engine>) {
-        let _ = self.house.engine.set(engine);
+        if self.house.engine.set(engine.clone()).is_ok() {
+            let runner = Runner::start(&engine, Arc::new(HttpDesk));
+            *self.house.runner() = Some(runner);
+        }
     }
 
-    /// Closes the house to new questions.
+    /// Closes the house to new questions, and has the work on jobs stopped.
     pub fn close(&self) {
         self.house.closing.store(true, Ordering::Relaxed);
+        if let Some(runner) = &*self.house.runner() {
+            runner.stop();
+        }
+    }
+
+    /// Waits until the work on jobs has stopped: what was half done is given back.
+    pub async fn jobs_stopped(&self) {
+        let runner = self.house.runner().take();
+        if let Some(runner) = runner {
+            runner.stopped().await;
+        }
     }
 
     /// Where the server is in its life.

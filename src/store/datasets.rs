@@ -67,8 +67,19 @@ pub struct Completed {
 pub struct StoredRow {
     /// Its place in the dataset, from 0.
     pub number: u64,
-    /// Its canonical form: JSON.
-    pub body: Vec<u8>,
+    /// Its canonical form: JSON. None if what is kept is no longer what was once written.
+    pub body: Option<Vec<u8>>,
+}
+
+/// What became of the wish that a dataset should go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is gone.
+    Deleted,
+    /// It was not there.
+    Missing,
+    /// It stays: a job that is not over is about it.
+    InUse,
 }
 
 /// How much is read at a time.
@@ -143,11 +154,11 @@ pub trait DatasetStore: Send + Sync {
         portion: Portion,
     ) -> Result<Option<Vec<StoredRow>>, StoreError>;
 
-    /// Removes a dataset; its rows are left to be swept away. False if it was not there.
+    /// Removes a dataset, unless a job that is not over is about it; its rows are left to be swept away.
     ///
     /// # Errors
     /// Nothing was removed.
-    async fn delete_dataset(&self, id: DatasetId) -> Result<bool, StoreError>;
+    async fn delete_dataset(&self, id: DatasetId) -> Result<Deletion, StoreError>;
 
     /// Removes some of the rows that no dataset shows: of uploads that were given up, that belonged to deleted
     /// datasets, or that were not touched since. False if there was nothing to remove.

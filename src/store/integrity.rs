@@ -1,5 +1,7 @@
 //! Whether a row is what was once written, and what it takes.
 
+use super::datasets::StoredRow;
+use super::jobs::{FoundAnswer, JobId, RowAnswer};
 use super::{DamagedRow, Found, StoredResult};
 use crate::identity::{Recipe, ResponseId, ResultKey, Shape};
 
@@ -21,6 +23,34 @@ pub fn judged(result: StoredResult, digest_in_row: Vec<u8>) -> Found {
     match digest_in_row == digest(&result) {
         true => Found::Whole(result),
         false => Found::Damaged(DamagedRow { digest: digest_in_row, content: result }),
+    }
+}
+
+/// BLAKE3 over a row's number in its dataset and its body.
+pub fn row_digest(number: u64, body: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("explaind dataset row");
+    *hasher.update(&number.to_le_bytes()).update(body).finalize().as_bytes()
+}
+
+/// A row of a dataset that was read, with the digest that stands beside it.
+pub fn judged_row(number: u64, body: Vec<u8>, digest_in_row: &[u8]) -> StoredRow {
+    let is_whole = digest_in_row == row_digest(number, &body);
+    StoredRow { number, body: is_whole.then_some(body) }
+}
+
+/// BLAKE3 over whose answer it is, to which row, whether it is an error, and the body. What comes before the body has
+/// always the same length.
+pub fn answer_digest(job: JobId, answer: &RowAnswer) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("explaind stored answer");
+    hasher.update(job.0.as_bytes()).update(&answer.row.to_le_bytes()).update(&[u8::from(answer.failed)]);
+    *hasher.update(&answer.body).finalize().as_bytes()
+}
+
+/// An answer that was read, with the digest that stands beside it.
+pub fn judged_answer(job: JobId, answer: RowAnswer, digest_in_row: &[u8]) -> FoundAnswer {
+    match digest_in_row == answer_digest(job, &answer) {
+        true => FoundAnswer::Whole(answer),
+        false => FoundAnswer::Damaged { row: answer.row },
     }
 }
 

@@ -1,11 +1,13 @@
-//! What outlives the process: results, responses and datasets in a database.
+//! What outlives the process: results, responses, datasets and jobs in a database.
 //!
 //! [`Store`] is what the rest of the program knows of it. [`sqlite`] is a file of one server's own; several
 //! servers share a [`postgres`].
 
 pub mod datasets;
 mod integrity;
+pub mod jobs;
 pub mod postgres;
+pub mod queue;
 pub mod sqlite;
 
 use std::time::Duration;
@@ -14,6 +16,8 @@ use async_trait::async_trait;
 
 use crate::identity::{Recipe, ResponseId, ResultKey};
 use datasets::DatasetStore;
+use jobs::JobStore;
+use queue::ChunkQueue;
 
 /// Milliseconds since 1970.
 pub type Milliseconds = i64;
@@ -42,9 +46,9 @@ pub struct StoredResponse {
     pub recipe: Recipe,
 }
 
-/// A database of results and responses, and of datasets beside them.
+/// A database of results and responses, and of datasets and jobs beside them.
 #[async_trait]
-pub trait Store: DatasetStore {
+pub trait Store: DatasetStore + JobStore + ChunkQueue {
     /// Where it is, for people: without passwords.
     fn place(&self) -> String;
 
@@ -256,6 +260,9 @@ pub enum StoreError {
     /// The database's own words.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    /// The queue's words.
+    #[error("the queue: {0}")]
+    Queue(String),
 }
 
 impl StoreError {

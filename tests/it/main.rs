@@ -9,6 +9,8 @@ mod golden;
 mod http;
 mod http_document;
 mod http_refusals;
+mod job_orders;
+mod jobs;
 mod loading;
 mod openapi;
 mod overload;

@@ -12,12 +12,28 @@ use sqlx::Connection;
 
 use super::Tried;
 use super::datasets::{
-    a_deleted_dataset_is_gone_and_its_rows_are_swept_away, of_two_that_complete_the_same_at_once_one_is_new,
-    rows_are_read_in_portions, rows_are_seen_when_the_dataset_is_complete,
-    the_list_begins_with_the_newest_and_can_be_read_in_pages, the_same_rows_again_take_a_name_and_no_room,
+    a_damaged_row_is_known, a_deleted_dataset_is_gone_and_its_rows_are_swept_away,
+    of_two_that_complete_the_same_at_once_one_is_new, rows_are_read_in_portions,
+    rows_are_seen_when_the_dataset_is_complete, the_list_begins_with_the_newest_and_can_be_read_in_pages,
+    the_same_rows_again_take_a_name_and_no_room,
     what_was_given_up_or_silent_is_swept_away_and_takes_nothing_more,
 };
+use super::jobs::{
+    a_damaged_answer_is_known_and_can_be_replaced, a_dataset_is_not_deleted_and_worked_on_at_once,
+    a_dataset_stays_until_the_jobs_about_it_are_over, a_deleted_job_is_gone_and_its_answers_are_swept_away,
+    a_job_begins_where_the_one_stands_that_is_furthest_behind,
+    a_job_is_kept_as_it_was_ordered_if_its_dataset_is_there, a_key_is_one_orders_and_then_stands_for_its_job,
+    after_a_cancellation_nothing_is_kept, answers_are_read_in_portions_and_may_lack,
+    every_answer_counts_once_and_the_last_one_finishes_the_job,
+    jobs_are_listed_from_the_newest_on_and_queued_from_the_oldest_on, of_many_that_want_a_key_one_has_it,
+    what_several_bring_at_once_counts_once,
+};
 use super::postgres::{Cluster, TestDatabase};
+use super::queue::{
+    a_chunk_that_is_given_back_is_given_again,
+    chunks_are_given_by_their_turn_once_each_however_often_they_are_put_in,
+    what_a_dead_worker_had_is_given_to_others,
+};
 use super::support::database::connect;
 
 /// A database to be tested.
@@ -44,7 +60,7 @@ impl Database {
     }
 
     /// As an administrator does.
-    async fn execute(&self, statement: &'static str) {
+    pub async fn execute(&self, statement: &'static str) {
         match self {
             Database::Sqlite(directory) => {
                 let mut connection = connect(&directory.path().join("explaind.db")).await;
@@ -97,6 +113,23 @@ tests!(
     a_deleted_dataset_is_gone_and_its_rows_are_swept_away,
     what_was_given_up_or_silent_is_swept_away_and_takes_nothing_more,
     of_two_that_complete_the_same_at_once_one_is_new,
+    a_damaged_row_is_known,
+    a_job_is_kept_as_it_was_ordered_if_its_dataset_is_there,
+    jobs_are_listed_from_the_newest_on_and_queued_from_the_oldest_on,
+    a_job_begins_where_the_one_stands_that_is_furthest_behind,
+    every_answer_counts_once_and_the_last_one_finishes_the_job,
+    what_several_bring_at_once_counts_once,
+    after_a_cancellation_nothing_is_kept,
+    answers_are_read_in_portions_and_may_lack,
+    a_damaged_answer_is_known_and_can_be_replaced,
+    a_key_is_one_orders_and_then_stands_for_its_job,
+    of_many_that_want_a_key_one_has_it,
+    a_dataset_stays_until_the_jobs_about_it_are_over,
+    a_dataset_is_not_deleted_and_worked_on_at_once,
+    a_deleted_job_is_gone_and_its_answers_are_swept_away,
+    chunks_are_given_by_their_turn_once_each_however_often_they_are_put_in,
+    a_chunk_that_is_given_back_is_given_again,
+    what_a_dead_worker_had_is_given_to_others,
 );
 
 fn run(test: impl Future<Output = ()>) {

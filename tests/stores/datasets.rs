@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use explaind::identity::DatasetId;
 use explaind::store::Store;
-use explaind::store::datasets::{Completed, Portion, StoredDataset, StoredRow, UploadId};
+use explaind::store::datasets::{Completed, Deletion, Portion, StoredDataset, StoredRow, UploadId};
 
 use super::contract::Database;
 
-const ALL: Portion = Portion { rows: 10_000, bytes: u64::MAX };
+/// Whatever there is.
+pub const ALL: Portion = Portion { rows: 10_000, bytes: u64::MAX };
 
-fn dataset(number: u8, name: Option<&str>, created_at: i64, rows: u64) -> StoredDataset {
+pub fn dataset(number: u8, name: Option<&str>, created_at: i64, rows: u64) -> StoredDataset {
     StoredDataset {
         id: DatasetId([number; 32]),
         name: name.map(str::to_owned),
@@ -34,7 +35,7 @@ async fn upload(store: &dyn Store, rows: u64, now: i64) -> UploadId {
     upload
 }
 
-async fn completed(store: &dyn Store, dataset: &StoredDataset, now: i64) -> Completed {
+pub async fn completed(store: &dyn Store, dataset: &StoredDataset, now: i64) -> Completed {
     let upload = upload(store, dataset.rows, now).await;
     store.complete(upload, dataset).await.unwrap().unwrap()
 }
@@ -50,7 +51,7 @@ async fn sweep_all(store: &dyn Store, not_touched_since: i64) -> usize {
 
 async fn numbers(store: &dyn Store, id: u8, first: u64, portion: Portion) -> Option<Vec<u64>> {
     let rows = store.dataset_rows(DatasetId([id; 32]), first, portion).await.unwrap()?;
-    let of_its_number = |row: &StoredRow| row.body == body(row.number);
+    let of_its_number = |row: &StoredRow| row.body == Some(body(row.number));
     assert!(rows.iter().all(of_its_number), "{rows:?}");
     Some(rows.iter().map(|row| row.number).collect())
 }
@@ -126,8 +127,8 @@ pub async fn a_deleted_dataset_is_gone_and_its_rows_are_swept_away(database: Dat
         completed(&*store, &dataset(number, None, 1, 1100), 1).await;
     }
     let id = DatasetId([1; 32]);
-    assert!(store.delete_dataset(id).await.unwrap());
-    assert!(!store.delete_dataset(id).await.unwrap());
+    assert_eq!(store.delete_dataset(id).await.unwrap(), Deletion::Deleted);
+    assert_eq!(store.delete_dataset(id).await.unwrap(), Deletion::Missing);
     assert_eq!(store.dataset(id).await.unwrap(), None);
     assert_eq!(numbers(&*store, 1, 0, ALL).await, None);
     assert_eq!(sweep_all(&*store, 0).await, 3);
@@ -168,4 +169,17 @@ pub async fn of_two_that_complete_the_same_at_once_one_is_new(database: Database
     assert_eq!(new, 1);
     sweep_all(&*store, 0).await;
     assert_eq!(numbers(&*store, 1, 0, ALL).await.unwrap().len(), 900);
+}
+
+pub async fn a_damaged_row_is_known(database: Database) {
+    let store = database.open().await;
+    completed(&*store, &dataset(1, None, 1, 3), 1).await;
+    let damage = match database {
+        Database::Sqlite(_) => "UPDATE dataset_rows SET body = x'7b7d' WHERE number = 1",
+        Database::Postgres(_) => "UPDATE dataset_rows SET body = '{}' WHERE number = 1",
+    };
+    database.execute(damage).await;
+    let row = |number, body| StoredRow { number, body };
+    let expected = [row(0, Some(body(0))), row(1, None), row(2, Some(body(2)))];
+    assert_eq!(store.dataset_rows(DatasetId([1; 32]), 0, ALL).await.unwrap().unwrap(), expected);
 }

@@ -6,8 +6,11 @@
 mod contract;
 mod datasets;
 mod faults;
+mod jobs;
+mod killed;
 mod postgres;
 mod proxy;
+mod queue;
 mod replicas;
 #[path = "../it/support/mod.rs"]
 #[expect(dead_code, reason = "the other test binary uses the rest")]
@@ -32,9 +35,14 @@ fn main() -> ExitCode {
     let mut trials = contract::trials(&cluster);
     trials.extend(of_postgres("replicas", replicas::TESTS, &cluster));
     trials.extend(of_postgres("faults", faults::TESTS, &cluster));
+    trials.extend(of_postgres("killed", killed::ON_POSTGRES, &cluster));
+    trials.extend(killed::on_sqlite());
     let trials = trials
         .into_iter()
-        .map(|(trial, needs_postgres)| trial.with_ignored_flag(needs_postgres && ignored))
+        .map(|(trial, needs_postgres)| match needs_postgres {
+            true => trial.with_ignored_flag(ignored),
+            false => trial,
+        })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     cluster.stop();

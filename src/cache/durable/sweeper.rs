@@ -1,4 +1,5 @@
-//! Sweeps rows out of the database that no dataset shows, bit by bit, so that others get to it in between.
+//! Sweeps rows out of the database that no dataset shows, and answers of deleted jobs, bit by bit, so that others get to
+//! it in between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::health::Health;
 use crate::cache::now;
-use crate::store::{Milliseconds, Store};
+use crate::store::{Milliseconds, Store, StoreError};
 
 /// How long an upload may be silent until it counts as cut off: longer than any request is usually let take.
 const SILENCE: Milliseconds = 60 * 60 * 1000;
@@ -56,11 +57,11 @@ async fn run(store: Arc<dyn Store>, health: Arc<Health>, bell: Arc<Notify>) {
     let mut not_touched_since = if store.is_shared() { now() - SILENCE } else { now() };
     loop {
         while health.trouble().is_none() {
-            match store.sweep(not_touched_since).await {
+            match sweep(&*store, not_touched_since).await {
                 Ok(true) => sleep(BREATH).await,
                 Ok(false) => break,
                 Err(error) => {
-                    tracing::debug!(%error, "rows that no dataset shows are left for later");
+                    tracing::debug!(%error, "what is to be swept away is left for later");
                     break;
                 }
             }
@@ -69,4 +70,9 @@ async fn run(store: Arc<dyn Store>, health: Arc<Health>, bell: Arc<Notify>) {
         let _ = timeout(ROUND, bell.notified()).await;
         not_touched_since = now() - SILENCE;
     }
+}
+
+/// Removes a portion. False if there is nothing left.
+async fn sweep(store: &dyn Store, not_touched_since: Milliseconds) -> Result<bool, StoreError> {
+    Ok(store.sweep(not_touched_since).await? || store.sweep_answers().await?)
 }

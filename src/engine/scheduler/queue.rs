@@ -239,10 +239,7 @@ impl Queue {
         // Nobody who is waited for travels more slowly for the sake of somebody who is not.
         let fits = |begun: &Begun, budget: usize| {
             (is_awaited(begun) || !first_is_awaited)
-                && begun
-                    .units
-                    .front()
-                    .is_some_and(|unit| unit.rows() <= budget && unit.runs_forward(&model))
+                && begun.units.front().is_some_and(|unit| unit.rows() <= budget && unit.runs_forward(&model))
         };
         while budget > 0 {
             let ready = self.begun.iter().filter(|(_, begun)| fits(begun, budget));

@@ -130,7 +130,7 @@ fn what_nobody_waits_for_has_the_time_that_others_leave() {
     let turns: Vec<Number> = (0..5).map(|_| simulated.run_next(0.1)).collect();
     assert_eq!(turns, [long, long, long, background, background]);
     let other = simulated.job(0.2, tasks(5));
-    awaited.from_now_on();
+    awaited.begins();
     let turns: Vec<Number> = (0..5).map(|_| simulated.run_next(0.1)).collect();
     assert!(turns.contains(&background) && turns.contains(&other), "now somebody waits: {turns:?}");
 }
@@ -139,7 +139,8 @@ fn what_nobody_waits_for_has_the_time_that_others_leave() {
 fn a_pass_that_somebody_waits_for_takes_no_company_that_nobody_waits_for() {
     let model = tiny_model();
     let mut simulated = Simulated::new();
-    for awaited in [Awaited::by_nobody(), Awaited::by_someone(), Awaited::by_nobody(), Awaited::by_someone()] {
+    for awaited in [Awaited::by_nobody(), Awaited::by_someone(), Awaited::by_nobody(), Awaited::by_someone()]
+    {
         simulated.job_for(awaited, 1.0, vec![forward(&model, 8)]);
     }
     let mut jobs = || match simulated.queue.next_load(simulated.now) {

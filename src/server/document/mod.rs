@@ -33,6 +33,7 @@ use crate::server::problem::Problem;
     tags(
         (name = "texts", description = "Questions about texts"),
         (name = "datasets", description = "Rows of text to work on"),
+        (name = "jobs", description = "Questions about whole datasets, answered in the background"),
         (name = "catalogue", description = "What is served"),
         (name = "operations", description = "For those who run the server")
     )

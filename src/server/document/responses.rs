@@ -41,7 +41,7 @@ pub struct ForgetResponses;
 /// The problems of a path that asks the engine without computing.
 pub struct EngineProblems;
 
-/// The problems of a path that takes in a dataset.
+/// The problems of a path that takes in a dataset, or a job.
 pub struct UploadProblems;
 
 /// The problems of a path about one dataset.
@@ -49,6 +49,15 @@ pub struct DatasetProblems;
 
 /// The problems of a wish that a dataset be deleted.
 pub struct DeletionProblems;
+
+/// The problems of a path that lists jobs.
+pub struct JobListProblems;
+
+/// The problems of a path about one job.
+pub struct JobProblems;
+
+/// The problems of a path that gives what a job has answered.
+pub struct ResultProblems;
 
 /// The responses of a path that needs no engine: its problems alone.
 pub struct PlainProblems;
@@ -132,6 +141,24 @@ impl IntoResponses for DatasetProblems {
 impl IntoResponses for DeletionProblems {
     fn responses() -> Responses {
         problems(&[400, 404, 409, 500, 503])
+    }
+}
+
+impl IntoResponses for JobListProblems {
+    fn responses() -> Responses {
+        problems(&[400, 409, 500, 503])
+    }
+}
+
+impl IntoResponses for JobProblems {
+    fn responses() -> Responses {
+        problems(&[400, 404, 409, 500, 503])
+    }
+}
+
+impl IntoResponses for ResultProblems {
+    fn responses() -> Responses {
+        problems(&[400, 404, 406, 409, 500, 503])
     }
 }
 

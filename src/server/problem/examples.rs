@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::{Kind, Problem};
 use crate::dataset::DatasetError;
 use crate::engine::{Failure, Overload};
+use crate::job::JobError;
 use crate::model::EncodeError;
 use crate::server::input::Pointers;
+use crate::server::representation::{Form, Representation};
 use crate::server::request_id::RequestId;
 
 impl Problem {
@@ -21,11 +23,15 @@ impl Problem {
             Problem::not_found("/v2/explain"),
             Problem::not_kept(),
             Problem::no_such_dataset(),
+            Problem::no_such_job(),
             Problem::wrong_method("PUT"),
-            Problem::not_acceptable(),
+            Problem::not_acceptable(Representation::NAMES),
             Problem::body_too_slow(),
             Problem::from(DatasetError::NoDatabase),
             Problem::from(DatasetError::Bundled),
+            Problem::from(DatasetError::InUse),
+            Problem::of_fault(&Failure::ModelChanged { model: "movie-reviews".into() }),
+            Problem::from(JobError::KeyInFlight),
             Problem::body_too_large(),
             Problem::media_type(Some("text/plain"), "`Content-Type: application/json`"),
             Problem::invalid(
@@ -34,9 +40,10 @@ impl Problem {
                 "the options of integrated_gradients and their defaults are {\"baseline\":\"pad\",\
                  \"max_gradients\":129,\"output\":\"logit\",\"steps\":null}",
             ),
+            Problem::from(JobError::KeyOfAnother),
             of_text(EncodeError::TooLong { tokens: 802, limit: 512 }),
             Problem::of_fault(&Failure::TooLarge { amount: 18_874_368, limit: 5_000_000, unit: "weights" }),
-            Problem::of_failure(Failure::NotFinite, &pointers()),
+            Problem::of_failure(Failure::NotFinite, &Pointers::alone()),
             Problem::of_fault(&Failure::Overloaded {
                 overload: Overload::Requests { most: 256 },
                 retry_after: Duration::from_secs(3),
@@ -58,11 +65,7 @@ fn malformed_json() -> Problem {
 }
 
 fn of_text(error: EncodeError) -> Problem {
-    Problem::of_failure(Failure::Text(error), &pointers())
-}
-
-fn pointers() -> Pointers {
-    Pointers { text: "/text".into(), text_pair: "/text_pair".into() }
+    Problem::of_failure(Failure::Text(error), &Pointers::alone())
 }
 
 #[cfg(test)]

@@ -28,11 +28,13 @@ static MALFORMED_JSON: Kind = kind("malformed-json", StatusCode::BAD_REQUEST, "T
 static UNREADABLE_BODY: Kind = kind("unreadable-body", StatusCode::BAD_REQUEST, "The body could not be read");
 static UNEXPECTED_QUERY: Kind = kind("unexpected-query", StatusCode::BAD_REQUEST, "The path takes no query");
 static INVALID_QUERY: Kind = kind("invalid-query", StatusCode::BAD_REQUEST, "A query parameter is not valid");
-static INVALID_HEADER: Kind = kind("invalid-header", StatusCode::BAD_REQUEST, "A header is not valid");
+pub(super) static INVALID_HEADER: Kind =
+    kind("invalid-header", StatusCode::BAD_REQUEST, "A header is not valid");
 static NOT_FOUND: Kind = kind("not-found", StatusCode::NOT_FOUND, "There is nothing here");
 static NOT_KEPT: Kind = kind("not-kept", StatusCode::NOT_FOUND, "No such answer is kept");
 pub(super) static NO_SUCH_DATASET: Kind =
     kind("no-such-dataset", StatusCode::NOT_FOUND, "There is no such dataset");
+pub(super) static NO_SUCH_JOB: Kind = kind("no-such-job", StatusCode::NOT_FOUND, "There is no such job");
 static BODY_TOO_SLOW: Kind =
     kind("body-too-slow", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time");
 static WRONG_METHOD: Kind =
@@ -43,6 +45,13 @@ pub(super) static NO_DATABASE: Kind =
     kind("no-database", StatusCode::CONFLICT, "The server keeps nothing for good");
 pub(super) static BUNDLED_DATASET: Kind =
     kind("bundled-dataset", StatusCode::CONFLICT, "The dataset belongs to the program");
+pub(super) static DATASET_IN_USE: Kind =
+    kind("dataset-in-use", StatusCode::CONFLICT, "The dataset is being worked on");
+pub(super) static KEY_IN_FLIGHT: Kind = kind(
+    "idempotency-key-in-flight",
+    StatusCode::CONFLICT,
+    "The request with this key is still being taken in",
+);
 pub(super) static TOO_LARGE: Kind =
     kind("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
 static MEDIA_TYPE: Kind = kind(
@@ -50,7 +59,14 @@ static MEDIA_TYPE: Kind = kind(
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     "The body has a type that is not taken here",
 );
+static MODEL_CHANGED: Kind =
+    kind("model-changed", StatusCode::CONFLICT, "The model is no longer the one that was asked for");
 static INVALID: Kind = kind("invalid-field", StatusCode::UNPROCESSABLE_ENTITY, "A field is not valid");
+pub(super) static KEY_REUSED: Kind = kind(
+    "idempotency-key-reused",
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "The key was sent before, with another body",
+);
 static TOO_LONG: Kind =
     kind("text-too-long", StatusCode::UNPROCESSABLE_ENTITY, "The text is longer than the model takes");
 static ANSWER_TOO_LARGE: Kind =
@@ -72,7 +88,7 @@ static DEADLINE: Kind =
 
 impl Kind {
     /// All kinds, by status.
-    pub fn all() -> [&'static Kind; 25] {
+    pub fn all() -> [&'static Kind; 30] {
         [
             &MALFORMED_JSON,
             &UNREADABLE_BODY,
@@ -82,14 +98,19 @@ impl Kind {
             &NOT_FOUND,
             &NOT_KEPT,
             &NO_SUCH_DATASET,
+            &NO_SUCH_JOB,
             &WRONG_METHOD,
             &NOT_ACCEPTABLE,
             &BODY_TOO_SLOW,
             &NO_DATABASE,
             &BUNDLED_DATASET,
+            &DATASET_IN_USE,
+            &MODEL_CHANGED,
+            &KEY_IN_FLIGHT,
             &TOO_LARGE,
             &MEDIA_TYPE,
             &INVALID,
+            &KEY_REUSED,
             &TOO_LONG,
             &ANSWER_TOO_LARGE,
             &NOT_FINITE,
@@ -106,7 +127,7 @@ impl Kind {
 impl Kind {
     /// Whether the same request may succeed later: such answers carry `Retry-After`.
     pub fn may_be_tried_again(&self) -> bool {
-        [&OVERLOADED, &STARTING, &DRAINING, &UNAVAILABLE].contains(&self)
+        [&OVERLOADED, &KEY_IN_FLIGHT, &STARTING, &DRAINING, &UNAVAILABLE].contains(&self)
     }
 }
 
@@ -166,9 +187,10 @@ impl Problem {
             .with_remedy("send the body as it is, without Content-Encoding")
     }
 
-    pub(in crate::server) fn not_acceptable() -> Self {
+    /// `forms` are those that the answer has.
+    pub(in crate::server) fn not_acceptable(forms: &str) -> Self {
         Problem::new(&NOT_ACCEPTABLE, "the Accept header names no form that the answer has")
-            .with_remedy("accept application/json, text/html or image/svg+xml")
+            .with_remedy(format!("accept {forms}"))
     }
 
     pub(in crate::server) fn no_picture_of_many() -> Self {
@@ -280,6 +302,8 @@ impl Problem {
             Failure::Deadline(_) => told(&DEADLINE).with_remedy(
                 "allow more time in X-Request-Timeout, or ask for less: a shorter text, fewer methods or steps",
             ),
+            Failure::ModelChanged { .. } => told(&MODEL_CHANGED)
+                .with_remedy("order the job again for a model that is served; GET /v1/models lists them"),
             Failure::Text(_) | Failure::Option { .. } | Failure::Cancelled | Failure::Internal(_) => {
                 tracing::error!(error = %failure, "an explanation failed");
                 Problem::internal()

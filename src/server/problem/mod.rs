@@ -2,6 +2,7 @@
 
 mod datasets;
 mod examples;
+mod jobs;
 mod kinds;
 
 use std::any::Any;

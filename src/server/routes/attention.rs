@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::engine::{AttentionPlan, Question, Visit};
+use crate::engine::{AttentionPlan, Engine, Question, Visit};
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
 use crate::server::document::TextOrPair;
@@ -50,6 +50,18 @@ pub struct AttentionBody {
     dry_run: Option<bool>,
 }
 
+impl AttentionBody {
+    /// What is asked, whatever the texts.
+    ///
+    /// # Errors
+    /// The first field that is not valid.
+    pub fn question(self, engine: &Engine) -> Result<Question, Problem> {
+        let model = engine.model(self.model.as_deref())?;
+        let truncate = self.truncate.unwrap_or_default();
+        Ok(Question::Attention(AttentionPlan::new(model, self.layers, self.heads, truncate)?))
+    }
+}
+
 /// What is shown in the API's description.
 pub struct AttentionExamples;
 
@@ -85,14 +97,14 @@ pub async fn attention(
     visit: Visit,
     accepts: Accepts,
     Extension(id): Extension<RequestId>,
-    JsonBody(body): JsonBody<AttentionBody>,
+    JsonBody(mut body): JsonBody<AttentionBody>,
 ) -> Result<Response, Problem> {
-    let model = engine.model(body.model.as_deref())?;
-    let truncate = body.truncate.unwrap_or_default();
-    let question = Question::Attention(AttentionPlan::new(model, body.layers, body.heads, truncate)?);
-    let input = Input::new(body.text, body.text_pair, body.texts)?;
+    let (text, text_pair, texts) = (body.text.take(), body.text_pair.take(), body.texts.take());
+    let is_dry_run = body.dry_run.unwrap_or_default();
+    let question = body.question(&engine)?;
+    let input = Input::new(text, text_pair, texts)?;
     let asking = Asking { engine, visit, accepts, drawings: state.drawings, id };
-    match body.dry_run.unwrap_or_default() {
+    match is_dry_run {
         true => asking.foresee(question, input).await,
         false => asking.answer(question, input).await,
     }

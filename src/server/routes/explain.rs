@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::engine::plan::ExplainRequest;
-use crate::engine::{ExplainPlan, Question, Target, Visit};
+use crate::engine::{Engine, ExplainPlan, Question, Target, Visit};
 use crate::explain::granularity::Granularity;
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
@@ -77,6 +77,26 @@ enum Quality {
     None,
 }
 
+impl ExplainBody {
+    /// What is asked, whatever the texts.
+    ///
+    /// # Errors
+    /// The first field that is not valid.
+    pub fn question(self, engine: &Engine) -> Result<Question, Problem> {
+        let model = engine.model(self.model.as_deref())?;
+        let (Some(Quality::None) | None) = self.quality;
+        let request = ExplainRequest {
+            target: self.target.map(|TargetField(target)| target).unwrap_or_default(),
+            methods: self.methods,
+            options: self.options.map(|StrictMap(options)| options).unwrap_or_default(),
+            granularity: self.granularity.unwrap_or_default(),
+            truncate: self.truncate.unwrap_or_default(),
+            seed: self.seed.unwrap_or_default(),
+        };
+        Ok(Question::Explain(ExplainPlan::new(model, request)?))
+    }
+}
+
 /// What is shown in the API's description.
 pub struct ExplainExamples;
 
@@ -114,22 +134,14 @@ pub async fn explain(
     visit: Visit,
     accepts: Accepts,
     Extension(id): Extension<RequestId>,
-    JsonBody(body): JsonBody<ExplainBody>,
+    JsonBody(mut body): JsonBody<ExplainBody>,
 ) -> Result<Response, Problem> {
-    let model = engine.model(body.model.as_deref())?;
-    let (Some(Quality::None) | None) = body.quality;
-    let request = ExplainRequest {
-        target: body.target.map(|TargetField(target)| target).unwrap_or_default(),
-        methods: body.methods,
-        options: body.options.map(|StrictMap(options)| options).unwrap_or_default(),
-        granularity: body.granularity.unwrap_or_default(),
-        truncate: body.truncate.unwrap_or_default(),
-        seed: body.seed.unwrap_or_default(),
-    };
-    let question = Question::Explain(ExplainPlan::new(model, request)?);
-    let input = Input::new(body.text, body.text_pair, body.texts)?;
+    let (text, text_pair, texts) = (body.text.take(), body.text_pair.take(), body.texts.take());
+    let is_dry_run = body.dry_run.unwrap_or_default();
+    let question = body.question(&engine)?;
+    let input = Input::new(text, text_pair, texts)?;
     let asking = Asking { engine, visit, accepts, drawings: state.drawings, id };
-    match body.dry_run.unwrap_or_default() {
+    match is_dry_run {
         true => asking.foresee(question, input).await,
         false => asking.answer(question, input).await,
     }

@@ -5,6 +5,7 @@ pub mod datasets;
 pub mod explain;
 pub mod explanations;
 pub mod health;
+pub mod jobs;
 pub mod methods;
 pub mod metrics;
 pub mod models;

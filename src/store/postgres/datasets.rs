@@ -9,8 +9,9 @@ use super::rows::bytes;
 use super::{PostgresStore, TO_ANSWER, in_time};
 use crate::identity::DatasetId;
 use crate::store::datasets::{
-    Completed, DatasetStore, Place, Portion, StoredDataset, StoredRow, UploadId, signed, unsigned,
+    Completed, DatasetStore, Deletion, Place, Portion, StoredDataset, StoredRow, UploadId, signed, unsigned,
 };
+use crate::store::integrity::{judged_row, row_digest};
 use crate::store::{Milliseconds, StoreError};
 
 /// Rows removed in one transaction.
@@ -98,7 +99,7 @@ impl DatasetStore for PostgresStore {
              ), sums AS (
                  SELECT upload, number, sum(bytes) OVER (ORDER BY number) - bytes AS before FROM wanted
              )
-             SELECT number, body FROM sums JOIN dataset_rows USING (upload, number)
+             SELECT number, digest, body FROM sums JOIN dataset_rows USING (upload, number)
              WHERE before < $4 ORDER BY number",
         );
         let query = query.bind(&id.0[..]).bind(signed(first)).bind(i64::from(portion.rows));
@@ -110,14 +111,15 @@ impl DatasetStore for PostgresStore {
         Ok(Some(rows.iter().map(row).collect::<Result<_, _>>()?))
     }
 
-    async fn delete_dataset(&self, id: DatasetId) -> Result<bool, StoreError> {
-        // One statement: the dataset goes, and its rows are left to be swept away.
-        let delete = sqlx::query(
-            "WITH gone AS (DELETE FROM datasets WHERE id = $1 RETURNING upload)
-             INSERT INTO dataset_uploads (id, touched_at, abandoned) SELECT upload, 0, true FROM gone",
-        );
-        let deleted = in_time(TO_ANSWER, delete.bind(&id.0[..]).execute(&self.pool())).await?;
-        Ok(deleted.rows_affected() > 0)
+    async fn delete_dataset(&self, id: DatasetId) -> Result<Deletion, StoreError> {
+        let pool = self.pool();
+        in_time(TO_ANSWER, async {
+            let mut transaction = pool.begin().await?;
+            let deletion = delete(&mut transaction, id).await?;
+            transaction.commit().await?;
+            Ok(deletion)
+        })
+        .await
     }
 
     async fn sweep(&self, not_touched_since: Milliseconds) -> Result<bool, StoreError> {
@@ -145,11 +147,14 @@ async fn add_rows(
         return Ok(false);
     }
     let insert = sqlx::query(
-        "INSERT INTO dataset_rows (upload, number, body)
-         SELECT $1, number, body FROM unnest($2::bigint[], $3::bytea[]) AS new (number, body)",
+        "INSERT INTO dataset_rows (upload, number, digest, body)
+         SELECT $1, number, digest, body
+         FROM unnest($2::bigint[], $3::bytea[], $4::bytea[]) AS new (number, digest, body)",
     );
     let numbers: Vec<i64> = (signed(first)..).take(rows.len()).collect();
-    insert.bind(upload.0).bind(numbers).bind(rows).execute(connection).await?;
+    let digests: Vec<_> =
+        (first..).zip(rows).map(|(number, body)| row_digest(number, body).to_vec()).collect();
+    insert.bind(upload.0).bind(numbers).bind(digests).bind(rows).execute(connection).await?;
     Ok(true)
 }
 
@@ -180,10 +185,32 @@ async fn complete(
         .await?;
     let is_new = now.try_get::<Uuid, _>("upload")? == upload.0;
     if !is_new {
-        let leave = "INSERT INTO dataset_uploads (id, touched_at, abandoned) VALUES ($1, 0, true)";
-        sqlx::query(leave).bind(upload.0).execute(connection).await?;
+        leave(connection, upload).await?;
     }
     Ok(Some(Completed { dataset: dataset(&now)?, is_new }))
+}
+
+/// Waits for whoever orders a job about the dataset at this moment, and only then looks whether there is one: that takes
+/// a statement of its own, which sees what was committed meanwhile.
+async fn delete(connection: &mut PgConnection, id: DatasetId) -> Result<Deletion, sqlx::Error> {
+    let find = sqlx::query_scalar("SELECT upload FROM datasets WHERE id = $1 FOR UPDATE").bind(&id.0[..]);
+    let Some(upload) = find.fetch_optional(&mut *connection).await? else { return Ok(Deletion::Missing) };
+    let look = "SELECT EXISTS
+        (SELECT 1 FROM bulk_jobs WHERE dataset = $1 AND state IN ('accepted', 'queued'))";
+    if sqlx::query_scalar(look).bind(&id.0[..]).fetch_one(&mut *connection).await? {
+        return Ok(Deletion::InUse);
+    }
+    let delete = sqlx::query("DELETE FROM datasets WHERE id = $1").bind(&id.0[..]);
+    delete.execute(&mut *connection).await?;
+    leave(connection, UploadId(upload)).await?;
+    Ok(Deletion::Deleted)
+}
+
+/// Leaves rows to be swept away.
+async fn leave(connection: &mut PgConnection, upload: UploadId) -> Result<(), sqlx::Error> {
+    let leave = "INSERT INTO dataset_uploads (id, touched_at, abandoned) VALUES ($1, 0, true)";
+    sqlx::query(leave).bind(upload.0).execute(connection).await?;
+    Ok(())
 }
 
 /// Servers that sweep at one time take different uploads.
@@ -215,5 +242,5 @@ fn dataset(row: &PgRow) -> Result<StoredDataset, sqlx::Error> {
 }
 
 fn row(row: &PgRow) -> Result<StoredRow, sqlx::Error> {
-    Ok(StoredRow { number: unsigned(row.try_get("number")?), body: row.try_get("body")? })
+    Ok(judged_row(unsigned(row.try_get("number")?), row.try_get("body")?, row.try_get("digest")?))
 }

@@ -4,7 +4,10 @@
 //! what asked goes on without it. Connections of before a failure are not used after it: the other end of
 //! one may be gone without a word.
 
+mod answers;
 mod datasets;
+mod jobs;
+mod queue;
 mod removal;
 mod rows;
 
@@ -13,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use apalis_postgres::PostgresStorage;
 use async_trait::async_trait;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -106,8 +110,14 @@ impl PostgresStore {
         let unhurried = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(TO_CONNECT)
-            .connect_lazy_with(self.options.clone());
-        let outcome = timeout(TO_MIGRATE, MIGRATIONS.run(&unhurried)).await;
+            // That something is there already is no news.
+            .connect_lazy_with(self.options.clone().options([("client_min_messages", "warning")]));
+        let queue = PostgresStorage::migrations();
+        let migrating = async {
+            MIGRATIONS.run(&unhurried).await?;
+            queue.run(&unhurried).await
+        };
+        let outcome = timeout(TO_MIGRATE, migrating).await;
         tokio::spawn(async move { timeout(TO_ANSWER, unhurried.close()).await });
         match outcome {
             Ok(Ok(())) => {}

@@ -8,8 +8,9 @@ use super::SqliteStore;
 use super::transaction::Transaction;
 use crate::identity::DatasetId;
 use crate::store::datasets::{
-    Completed, DatasetStore, Place, Portion, StoredDataset, StoredRow, UploadId, signed, unsigned,
+    Completed, DatasetStore, Deletion, Place, Portion, StoredDataset, StoredRow, UploadId, signed, unsigned,
 };
+use crate::store::integrity::{judged_row, row_digest};
 use crate::store::{Milliseconds, StoreError};
 
 /// Rows removed in one transaction, so that writers get in between.
@@ -92,7 +93,7 @@ impl DatasetStore for SqliteStore {
              ), sums AS (
                  SELECT upload, number, sum(bytes) OVER (ORDER BY number) - bytes AS before FROM wanted
              )
-             SELECT number, body FROM sums JOIN dataset_rows USING (upload, number)
+             SELECT number, digest, body FROM sums JOIN dataset_rows USING (upload, number)
              WHERE before < ?4 ORDER BY number",
         );
         let query = query.bind(id.0.to_vec()).bind(signed(first)).bind(portion.rows);
@@ -103,7 +104,7 @@ impl DatasetStore for SqliteStore {
         Ok(Some(rows.iter().map(row).collect::<Result<_, _>>()?))
     }
 
-    async fn delete_dataset(&self, id: DatasetId) -> Result<bool, StoreError> {
+    async fn delete_dataset(&self, id: DatasetId) -> Result<Deletion, StoreError> {
         let mut transaction = Transaction::begin(&self.writer).await?;
         let outcome = delete(&mut transaction.connection, id).await;
         transaction.end(outcome).await
@@ -138,9 +139,10 @@ async fn add_rows(
     if touched.rows_affected() == 0 {
         return Ok(false);
     }
-    for (number, body) in (signed(first)..).zip(rows) {
-        let insert = sqlx::query("INSERT INTO dataset_rows (upload, number, body) VALUES (?, ?, ?)");
-        insert.bind(upload.0).bind(number).bind(body).execute(&mut *connection).await?;
+    for (number, body) in (first..).zip(rows) {
+        let insert = "INSERT INTO dataset_rows (upload, number, digest, body) VALUES (?, ?, ?, ?)";
+        let insert = sqlx::query(insert).bind(upload.0).bind(signed(number));
+        insert.bind(row_digest(number, body).to_vec()).bind(body).execute(&mut *connection).await?;
     }
     Ok(true)
 }
@@ -176,11 +178,18 @@ async fn complete(
     Ok(Some(Completed { dataset: dataset(&now)?, is_new }))
 }
 
-async fn delete(connection: &mut SqliteConnection, id: DatasetId) -> Result<bool, sqlx::Error> {
-    let delete = sqlx::query_scalar("DELETE FROM datasets WHERE id = ? RETURNING upload").bind(id.0.to_vec());
-    let Some(upload) = delete.fetch_optional(&mut *connection).await? else { return Ok(false) };
+async fn delete(connection: &mut SqliteConnection, id: DatasetId) -> Result<Deletion, sqlx::Error> {
+    let find = sqlx::query_scalar("SELECT upload FROM datasets WHERE id = ?").bind(id.0.to_vec());
+    let Some(upload) = find.fetch_optional(&mut *connection).await? else { return Ok(Deletion::Missing) };
+    let look = "SELECT EXISTS
+        (SELECT 1 FROM bulk_jobs WHERE dataset = ? AND state IN ('accepted', 'queued'))";
+    if sqlx::query_scalar(look).bind(id.0.to_vec()).fetch_one(&mut *connection).await? {
+        return Ok(Deletion::InUse);
+    }
+    let delete = sqlx::query("DELETE FROM datasets WHERE id = ?").bind(id.0.to_vec());
+    delete.execute(&mut *connection).await?;
     leave(connection, UploadId(upload)).await?;
-    Ok(true)
+    Ok(Deletion::Deleted)
 }
 
 /// Leaves rows to be swept away.
@@ -221,5 +230,5 @@ fn dataset(row: &SqliteRow) -> Result<StoredDataset, sqlx::Error> {
 }
 
 fn row(row: &SqliteRow) -> Result<StoredRow, sqlx::Error> {
-    Ok(StoredRow { number: unsigned(row.try_get("number")?), body: row.try_get("body")? })
+    Ok(judged_row(unsigned(row.try_get("number")?), row.try_get("body")?, row.try_get("digest")?))
 }

@@ -4,8 +4,11 @@
 //! wait for the disk at every commit: when the machine itself loses power, the last moments may be
 //! missing, and never a part of a transaction.
 
+mod answers;
 mod datasets;
 mod eviction;
+mod jobs;
+mod queue;
 mod rows;
 mod transaction;
 
@@ -34,6 +37,9 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// its cache than this.
 const BUSY: Duration = Duration::from_secs(1);
 
+/// How long the queue waits for it: nobody waits for the queue.
+const QUEUE_BUSY: Duration = Duration::from_secs(10);
+
 const READERS: u32 = 4;
 
 /// Free pages given back to the file system after something was removed (of 4 KiB each).
@@ -44,6 +50,7 @@ const REMEDY: &str = "move it away, name another with --database-url sqlite:PATH
 /// An open database.
 pub struct SqliteStore {
     path: PathBuf,
+    options: SqliteConnectOptions,
     identity: (u64, u64),
     writer: SqlitePool,
     readers: SqlitePool,
@@ -75,15 +82,21 @@ impl SqliteStore {
         let writer = pool(1).connect_with(options.clone().create_if_missing(true)).await.map_err(opened)?;
         check_whole(&writer).await.map_err(fault)?;
         MIGRATIONS.run(&writer).await.map_err(|error| fault(format!("has another schema: {error}")))?;
+        queue::prepare(&writer).await.map_err(|error| fault(format!("has another queue: {error}")))?;
         // `read_only` would keep the readers from making the shared-memory file that write-ahead mode needs.
-        let readers = pool(READERS)
-            .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
-            .await
-            .map_err(opened)?;
+        let options = options.create_if_missing(false);
+        let readers =
+            pool(READERS).connect_with(options.clone().pragma("query_only", "ON")).await.map_err(opened)?;
         let identity = identity(path).unwrap_or_default();
-        let store = SqliteStore { path: path.to_owned(), identity, writer, readers };
+        let store = SqliteStore { path: path.to_owned(), options, identity, writer, readers };
         store.probe(0).await.map_err(|error| fault(format!("cannot be written to: {error}")))?;
         Ok(store)
+    }
+
+    /// A connection for the queue, which begins and ends transactions of its own.
+    fn queue_pool(&self) -> SqlitePool {
+        let options = self.options.clone().busy_timeout(QUEUE_BUSY);
+        SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options)
     }
 
     /// Gives free pages back to the file system.

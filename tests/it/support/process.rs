@@ -31,7 +31,11 @@ impl Process {
 
     /// The same with any database.
     pub fn start_on(model: &str, database_url: &str, arguments: &[&str]) -> Self {
-        let mut command = command(model, database_url, arguments);
+        Process::spawn(command(model, database_url, arguments))
+    }
+
+    /// Starts a command that is [`arranged`].
+    pub fn spawn(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
@@ -63,6 +67,11 @@ impl Process {
         self.url.trim_start_matches("http://")
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn get(&self, path: &str) -> reqwest::blocking::Response {
         client().get(self.url(path)).send().unwrap()
     }
@@ -87,14 +96,18 @@ impl Process {
     }
 
     pub fn tell_to_stop(&self) {
-        let told = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        let told = Command::new("kill").arg(self.id().to_string()).status().unwrap();
         assert!(told.success());
     }
 }
 
 /// The binary with a model and a database.
 pub fn command(model: &str, database_url: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_explaind"));
+    arranged(Command::new(env!("CARGO_BIN_EXE_explaind")), model, database_url, arguments)
+}
+
+/// A command that becomes the binary, with a model and a database.
+pub fn arranged(mut command: Command, model: &str, database_url: &str, arguments: &[&str]) -> Command {
     command
         // A directory without a configuration file, so that nobody's own settings change the tests.
         .current_dir(model_directory("three-labels"))

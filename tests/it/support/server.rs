@@ -93,7 +93,9 @@ impl Settings {
     /// Starts it, with its models loaded.
     pub fn start(self) -> TestServer {
         let server = self.start_closed();
-        server.state.open(server.runtime.block_on(self.engine(server.metrics.clone())));
+        server.runtime.block_on(async {
+            server.state.open(self.engine(server.metrics.clone()).await);
+        });
         server
     }
 

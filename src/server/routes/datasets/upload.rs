@@ -1,15 +1,10 @@
 //! `POST /v1/datasets`: rows as they come, however many.
 
-use std::time::Duration;
-
 use axum::Json;
-use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
-use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::IntoParams;
 
 use super::views::DatasetView;
@@ -17,15 +12,13 @@ use crate::dataset::{Dataset, Format, MOST_NAME_CHARACTERS};
 use crate::engine::{Engine, Visit};
 use crate::server::deadline::TimeoutHeader;
 use crate::server::document::responses::{UploadProblems, parsed};
+use crate::server::incoming::{Incoming, Limit};
 use crate::server::media_type;
 use crate::server::problem::Problem;
 use crate::server::query::Parameters;
 use crate::server::state::{AppState, Open};
 
 const MEDIA_TYPES: &str = "`Content-Type: application/x-ndjson` for JSON lines, or `Content-Type: text/csv`";
-
-/// How long the rest of a body is read that is refused. Some clients read no answer before they have sent all.
-const DISCARDING: Duration = Duration::from_secs(10);
 
 /// What the dataset is to be called, for the API's description.
 #[derive(IntoParams)]
@@ -92,12 +85,8 @@ pub async fn upload(
     request: Request,
 ) -> Result<Response, Problem> {
     let format = media_type::of_body(request.headers(), Format::of_media_type, MEDIA_TYPES)?;
-    let limit = state.limits.dataset_bytes;
-    // A body that announces its size is refused before it is sent.
-    if request.body().size_hint().lower() > limit {
-        return Err(Problem::dataset_too_large(limit));
-    }
-    let mut body = Incoming::new(request.into_body(), limit, visit.deadline());
+    let limit = Limit { bytes: state.limits.dataset_bytes, problem: Problem::dataset_too_large };
+    let mut body = Incoming::new(request.into_body(), limit, visit.deadline())?;
     match take_in(&engine, format, name, &mut body).await {
         Ok((dataset, is_new)) => Ok(answer(dataset, is_new)),
         Err(problem) => {
@@ -126,48 +115,5 @@ fn answer(dataset: Dataset, is_new: bool) -> Response {
     match HeaderValue::from_str(&location) {
         Ok(location) if is_new => (StatusCode::CREATED, [(header::LOCATION, location)], view).into_response(),
         _ => view.into_response(),
-    }
-}
-
-/// A body as it arrives, up to a size and a time.
-struct Incoming {
-    stream: BodyDataStream,
-    limit: u64,
-    left: u64,
-    deadline: Instant,
-    /// Whether nothing more comes, or nothing more is wanted.
-    is_over: bool,
-}
-
-impl Incoming {
-    fn new(body: Body, limit: u64, deadline: Instant) -> Self {
-        Incoming { stream: body.into_data_stream(), limit, left: limit, deadline, is_over: false }
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
-        let arrived = timeout_at(self.deadline, self.stream.next()).await;
-        self.is_over = !matches!(arrived, Ok(Some(Ok(_))));
-        match arrived {
-            Err(_) => Err(Problem::body_too_slow()),
-            Ok(None) => Ok(None),
-            Ok(Some(Err(_))) => Err(Problem::unreadable_body("the body ended before its end")),
-            Ok(Some(Ok(bytes))) => {
-                let left = self.left.checked_sub(bytes.len() as u64);
-                self.is_over = left.is_none();
-                self.left = left.ok_or_else(|| Problem::dataset_too_large(self.limit))?;
-                Ok(Some(bytes))
-            }
-        }
-    }
-
-    /// Reads what is still to come, for a while.
-    async fn discard(&mut self) {
-        let reading = async {
-            while !self.is_over {
-                // What is wrong with the rest interests nobody.
-                let _ = self.next().await;
-            }
-        };
-        let _ = timeout(DISCARDING, reading).await;
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::dataset::{Dataset, LabelCount, Page, Row, RowPage, Scalar};
-use crate::store::Milliseconds;
+use crate::server::timestamp::rfc_3339;
 use crate::store::datasets::Place;
 
 /// Some datasets.
@@ -133,9 +133,4 @@ impl From<RowPage> for RowList {
 /// A place in the list, as clients send it back.
 pub fn cursor(place: Place) -> String {
     format!("{}-{}", place.created_at, place.id)
-}
-
-fn rfc_3339(time: Milliseconds) -> String {
-    // Beyond the year 9999 there is no such text, and no clock.
-    jiff::Timestamp::from_millisecond(time).unwrap_or_default().to_string()
 }
