@@ -5,12 +5,13 @@
 //!
 //! | room | what it knows |
 //! |---|---|
-//! | [`cli`] | the command line: `serve`, `explain`, `models` |
+//! | [`cli`] | the command line: `serve`, `explain`, `diff`, `models` |
 //! | [`config`] | one typed configuration: defaults, file, environment, flags |
 //! | [`server`] | HTTP: routes, errors, limits |
 //! | [`engine`] | warm models and worker threads; requests checked, answers put together |
 //! | [`cache`] | results by content: a tier in memory, a durable one behind it |
 //! | [`job`] | the same question about every row of a dataset, in the background |
+//! | [`summary`] | a global picture of many answers, and how two sets of them differ |
 //! | [`dataset`] | rows of text to work on: formats, ids, uploads |
 //! | [`store`] | the database behind the durable tier and the datasets |
 //! | [`explain`] | the methods: plain functions over a model |
@@ -39,3 +40,4 @@ pub mod model;
 pub mod render;
 pub mod server;
 pub mod store;
+pub mod summary;

@@ -1,4 +1,4 @@
-"""Makes the test fixtures: tiny models, and golden values of PyTorch, Captum and SciPy.
+"""Makes the test fixtures: tiny models, and golden values of PyTorch, Captum, SciPy and statsmodels.
 
     python tools/make_fixtures.py --output tests/fixtures --bundled models/movie-reviews
 
@@ -14,14 +14,16 @@ from transformers import logging
 
 from fixtures.cases import Case
 from fixtures.golden import EVERYTHING, Extent, full_case, short_case, write_golden
+from fixtures.statistics import write_statistics
 from fixtures.subject import load_subject
 from fixtures.tiny_models import TINY_MODELS, write_tiny_model
 from fixtures.tokenization import write_tokenizations
 
 BUNDLED = "movie-reviews"
 TOKENIZER = "tokenizer"
+STATISTICS = "statistics"
 TOKENIZED_TINY_MODELS = ("cased", "chinese")
-NAMES = [*(model.name for model in TINY_MODELS), BUNDLED, TOKENIZER]
+NAMES = [*(model.name for model in TINY_MODELS), BUNDLED, TOKENIZER, STATISTICS]
 
 BUNDLED_CASES = (
     Case("a funny, gripping film"),
@@ -55,6 +57,8 @@ def main() -> None:
             name: models / name for name in TOKENIZED_TINY_MODELS
         }
         write_tokenizations(directories, golden / "tokenizer.json")
+    if STATISTICS in arguments.only:
+        write_statistics(golden / "statistics.json")
 
 
 def make_bundled(directory: Path, sentences: Path, golden: Path) -> None:

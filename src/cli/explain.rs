@@ -155,7 +155,7 @@ fn load(config: &Config, id: Option<&str>) -> Result<Arc<Model>, CommandError> {
 }
 
 /// A label, or else an index.
-fn target(argument: &str, model: &Model) -> Target {
+pub(super) fn target(argument: &str, model: &Model) -> Target {
     match argument.parse() {
         Ok(index) if !model.config().labels.iter().any(|label| label == argument) => Target::Index(index),
         _ => Target::named(argument),
@@ -193,7 +193,7 @@ fn parse_options(argument: &str) -> Result<(String, Value), String> {
 }
 
 /// The fields of a request have the flags' names.
-fn invalid(invalid: Invalid) -> CommandError {
+pub(super) fn invalid(invalid: Invalid) -> CommandError {
     CommandError::usage(format!(
         "{}: {}; {}",
         invalid.pointer.trim_start_matches('/'),

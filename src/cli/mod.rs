@@ -1,6 +1,7 @@
-//! The command line: `serve` (the default), `explain`, `models`, `check-config`, `openapi`, `health`.
+//! The command line: `serve` (the default), `explain`, `diff`, `models`, `check-config`, `openapi`, `health`.
 
 mod check_config;
+mod diff;
 mod dry_run;
 mod explain;
 mod health;
@@ -32,6 +33,7 @@ Examples:
   explaind                                        serve the bundled model on http://127.0.0.1:8080
   explaind --model tickets=/models/tickets        serve a model of your own
   explaind explain \"a gripping film\"              explain a text here and now
+  explaind diff --before OLD --after NEW --data rows.csv --fail-over flips=0.02
 
 Settings come from explaind.toml, EXPLAIND_LISTEN and the like, and these flags; the later wins.";
 
@@ -41,6 +43,8 @@ enum Command {
     Serve,
     /// Explain one text in the terminal.
     Explain(Box<explain::ExplainArguments>),
+    /// Compare two models on rows of a file; ends 1 if more has changed than may.
+    Diff(Box<diff::DiffArguments>),
     /// Load the configured models and list them.
     Models,
     /// Check the settings without loading a model, and print each with where it came from.
@@ -119,6 +123,7 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
             serve::serve(&config)
         }
         Command::Explain(arguments) => explain::explain(&sound(loaded)?, *arguments),
+        Command::Diff(arguments) => diff::diff(&sound(loaded)?, *arguments),
         Command::Models => models::models(&sound(loaded)?),
         Command::Openapi => openapi::openapi(),
         Command::CheckConfig => check_config::check_config(loaded),

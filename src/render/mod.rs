@@ -1,5 +1,6 @@
 //! Explanations for the eye: in a terminal, as a picture, as a page.
 
+pub mod comparison;
 mod escape;
 pub mod html;
 mod number;

@@ -24,21 +24,28 @@ impl<T: DeserializeOwned> FromRequest<AppState> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
-        media_type::of_body(request.headers(), |essence| is_json(essence).then_some(()), MEDIA_TYPE)?;
-        // A body that announces its size is refused before it is sent.
-        if request.body().size_hint().lower() > state.limits.body_bytes as u64 {
-            return Err(Problem::body_too_large());
-        }
-        let latest = Instant::now() + state.limits.deadline;
-        let latest = request.extensions().get::<BodyDeadline>().map_or(latest, |deadline| deadline.0);
-        let read = timeout_at(latest, Bytes::from_request(request, state));
-        let bytes = read.await.map_err(|_| Problem::body_too_slow())?;
-        let bytes = bytes.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
-            _ => Problem::unreadable_body(rejection.body_text()),
-        })?;
-        Ok(JsonBody(parsed(&bytes, "{\"text\": \"…\"}")?))
+        Ok(JsonBody(parsed(&received(request, state).await?, "{\"text\": \"…\"}")?))
     }
+}
+
+/// The bytes of a body that is said to be JSON, within the limits of size and time.
+///
+/// # Errors
+/// It is said to be something else, is too large, too slow, or breaks off.
+pub async fn received(request: Request, state: &AppState) -> Result<Bytes, Problem> {
+    media_type::of_body(request.headers(), |essence| is_json(essence).then_some(()), MEDIA_TYPE)?;
+    // A body that announces its size is refused before it is sent.
+    if request.body().size_hint().lower() > state.limits.body_bytes as u64 {
+        return Err(Problem::body_too_large());
+    }
+    let latest = Instant::now() + state.limits.deadline;
+    let latest = request.extensions().get::<BodyDeadline>().map_or(latest, |deadline| deadline.0);
+    let read = timeout_at(latest, Bytes::from_request(request, state));
+    let bytes = read.await.map_err(|_| Problem::body_too_slow())?;
+    bytes.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
+        _ => Problem::unreadable_body(rejection.body_text()),
+    })
 }
 
 /// What an object says, as `example` does.

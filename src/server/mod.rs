@@ -47,6 +47,8 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(routes::datasets::find, routes::datasets::delete))
         .routes(routes!(routes::jobs::find, routes::jobs::end))
         .routes(routes!(routes::jobs::events::events))
+        .routes(routes!(routes::summaries::summarise))
+        .routes(routes!(routes::summaries::comparison::compare))
         .routes(routes!(routes::openapi::openapi))
         .routes(routes!(routes::health::live))
         .routes(routes!(routes::health::ready))

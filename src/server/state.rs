@@ -24,6 +24,8 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     /// Pages and pictures that may be drawn at a time.
     pub drawings: Arc<Semaphore>,
+    /// Sets of answers that may be summarised or compared at a time.
+    pub summaries: Arc<Semaphore>,
 }
 
 /// Settings of the HTTP surface.
@@ -64,8 +66,15 @@ pub enum Stage {
 impl AppState {
     /// A server whose models are yet to be loaded.
     pub fn starting(limits: Limits, metrics: Arc<Metrics>) -> Self {
-        let drawings = std::thread::available_parallelism().map_or(1, usize::from);
-        AppState { house: Arc::default(), limits, metrics, drawings: Arc::new(Semaphore::new(drawings)) }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        AppState {
+            house: Arc::default(),
+            limits,
+            metrics,
+            drawings: Arc::new(Semaphore::new(cores)),
+            // Each takes a while and much memory, and the cores have other work.
+            summaries: Arc::new(Semaphore::new(cores.div_ceil(2))),
+        }
     }
 
     /// Opens the house: from now on questions are answered, and jobs are worked on. Only the first engine counts.

@@ -25,7 +25,7 @@ pub fn order(server: &TestServer, content_type: &str, key: Option<&str>, body: i
 }
 
 /// Orders what should be taken on, and gives its place.
-fn ordered(server: &TestServer, content_type: &str, body: impl Into<Vec<u8>>) -> String {
+pub fn ordered(server: &TestServer, content_type: &str, body: impl Into<Vec<u8>>) -> String {
     let answer = order(server, content_type, None, body);
     assert_eq!(answer.status, 202, "{}", answer.text());
     let place = answer.headers["location"].to_str().unwrap().to_owned();
@@ -34,7 +34,7 @@ fn ordered(server: &TestServer, content_type: &str, body: impl Into<Vec<u8>>) ->
 }
 
 /// Waits for the end of a job, and gives what is told of it.
-fn finished(server: &TestServer, place: &str) -> Value {
+pub fn finished(server: &TestServer, place: &str) -> Value {
     eventually("the job is finished", || server.get(place).json()["state"] == "finished");
     server.get(place).json()
 }

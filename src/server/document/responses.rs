@@ -59,6 +59,9 @@ pub struct JobProblems;
 /// The problems of a path that gives what a job has answered.
 pub struct ResultProblems;
 
+/// The problems of a path that looks at all answers of a job, or of two.
+pub struct SummaryProblems;
+
 /// The responses of a path that needs no engine: its problems alone.
 pub struct PlainProblems;
 
@@ -159,6 +162,12 @@ impl IntoResponses for JobProblems {
 impl IntoResponses for ResultProblems {
     fn responses() -> Responses {
         problems(&[400, 404, 406, 409, 500, 503])
+    }
+}
+
+impl IntoResponses for SummaryProblems {
+    fn responses() -> Responses {
+        problems(&[400, 404, 408, 409, 413, 415, 422, 500, 503, 504])
     }
 }
 

@@ -31,6 +31,7 @@ impl Problem {
             Problem::from(DatasetError::Bundled),
             Problem::from(DatasetError::InUse),
             Problem::of_fault(&Failure::ModelChanged { model: "movie-reviews".into() }),
+            Problem::job_not_finished("/job", "running"),
             Problem::from(JobError::KeyInFlight),
             Problem::body_too_large(),
             Problem::media_type(Some("text/plain"), "`Content-Type: application/json`"),

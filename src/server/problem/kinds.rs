@@ -59,6 +59,8 @@ static MEDIA_TYPE: Kind = kind(
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     "The body has a type that is not taken here",
 );
+pub(super) static JOB_NOT_FINISHED: Kind =
+    kind("job-not-finished", StatusCode::CONFLICT, "The job has not answered every row");
 static MODEL_CHANGED: Kind =
     kind("model-changed", StatusCode::CONFLICT, "The model is no longer the one that was asked for");
 static INVALID: Kind = kind("invalid-field", StatusCode::UNPROCESSABLE_ENTITY, "A field is not valid");
@@ -69,7 +71,7 @@ pub(super) static KEY_REUSED: Kind = kind(
 );
 static TOO_LONG: Kind =
     kind("text-too-long", StatusCode::UNPROCESSABLE_ENTITY, "The text is longer than the model takes");
-static ANSWER_TOO_LARGE: Kind =
+pub(super) static ANSWER_TOO_LARGE: Kind =
     kind("answer-too-large", StatusCode::UNPROCESSABLE_ENTITY, "The answer would be too large");
 static NOT_FINITE: Kind = kind(
     "output-not-finite",
@@ -88,7 +90,7 @@ static DEADLINE: Kind =
 
 impl Kind {
     /// All kinds, by status.
-    pub fn all() -> [&'static Kind; 30] {
+    pub fn all() -> [&'static Kind; 31] {
         [
             &MALFORMED_JSON,
             &UNREADABLE_BODY,
@@ -106,6 +108,7 @@ impl Kind {
             &BUNDLED_DATASET,
             &DATASET_IN_USE,
             &MODEL_CHANGED,
+            &JOB_NOT_FINISHED,
             &KEY_IN_FLIGHT,
             &TOO_LARGE,
             &MEDIA_TYPE,

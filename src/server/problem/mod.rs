@@ -4,6 +4,7 @@ mod datasets;
 mod examples;
 mod jobs;
 mod kinds;
+mod summaries;
 
 use std::any::Any;
 use std::borrow::Cow;

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod models;
 pub mod openapi;
 pub mod predict;
+pub mod summaries;
 
 use axum::http::{Method, Uri};
 

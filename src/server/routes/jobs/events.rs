@@ -10,9 +10,10 @@ use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::views::JobView;
 use super::{found, known, of_now};
@@ -41,6 +42,21 @@ pub struct LastEventHeader {
     /// The `id` of the last event that the client had: it is not told the same again.
     #[param(rename = "Last-Event-ID", required = false, pattern = "^[0-9]{1,19}$", example = "120")]
     last: String,
+}
+
+/// One event of the stream, for the API's description.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobEvent {
+    /// `progress`, `end` or `gone`.
+    #[schema(example = "progress", pattern = "^(progress|end|gone)$")]
+    event: String,
+    /// The rows that are done; absent with `gone`.
+    #[schema(nullable = false, example = "120", pattern = "^[0-9]+$")]
+    id: Option<String>,
+    /// The job as JSON, as `GET /v1/jobs/{id}` tells of it; with `gone`, its `id` alone.
+    #[schema(example = "{\"id\":\"019e3a5c-7d41-7c02-9b1e-5f0d3c2a8e64\",\"state\":\"running\"}")]
+    data: String,
 }
 
 /// The rows that were done at the last event that the client had.
@@ -78,7 +94,7 @@ impl FromRequestParts<AppState> for LastEvent {
         LastEventHeader
     ),
     responses(
-        (status = 200, description = "Events until the job is over", body = String, content_type = "text/event-stream",
+        (status = 200, description = "Events until the job is over", body = JobEvent, content_type = "text/event-stream",
             headers(("Cache-Control" = String, description = "Always `no-store`: jobs change")),
             example = json!("event: progress\nid: 120\ndata: {\"id\":\"019e3a5c-7d41-7c02-9b1e-5f0d3c2a8e64\",\"state\":\"running\",…}\n\nevent: end\nid: 691\ndata: {\"id\":\"019e3a5c-7d41-7c02-9b1e-5f0d3c2a8e64\",\"state\":\"finished\",…}\n\n")),
         JobProblems

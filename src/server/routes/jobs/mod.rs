@@ -25,6 +25,7 @@ use crate::server::problem::Problem;
 use crate::server::query::{Cursor, Paging};
 use crate::server::state::{AppState, Stage};
 use crate::store::jobs::JobId;
+pub(super) use views::state_name;
 pub use views::{JobList, JobView};
 
 /// Which jobs are wanted, for the API's description.

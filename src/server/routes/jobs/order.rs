@@ -64,7 +64,7 @@ pub struct JobBody {
 }
 
 /// A question without texts, checked.
-pub(super) struct Asked {
+pub(in crate::server::routes) struct Asked {
     endpoint: Endpoint,
     request: Map<String, Value>,
     question: Question,
@@ -72,7 +72,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Checks what is to be asked.
-    pub(super) fn new(
+    pub(in crate::server::routes) fn new(
         engine: &Engine,
         endpoint: Option<Endpoint>,
         request: Option<StrictMap>,
@@ -87,7 +87,7 @@ impl Asked {
     }
 
     /// The same about a dataset.
-    pub(super) fn about(mut self, dataset: DatasetId) -> Order {
+    pub(in crate::server::routes) fn about(mut self, dataset: DatasetId) -> Order {
         // Which model is the first may be otherwise on another server, or tomorrow.
         self.request.insert("model".into(), self.question.model().id().into());
         // A map of JSON can always be written.
@@ -209,7 +209,8 @@ async fn of_json(engine: &Engine, body: &mut Hashed<'_>) -> Result<Order, Proble
     Ok(asked.about(id))
 }
 
-fn answer(job: Job, status: StatusCode) -> Response {
+/// What is told of a job that was ordered, with its place.
+pub(in crate::server::routes) fn answer(job: Job, status: StatusCode) -> Response {
     let location = format!("/v1/jobs/{}", job.id);
     let mut response = of_now((status, Json(JobView::from(job))));
     // An id is plain ASCII.
