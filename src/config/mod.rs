@@ -42,8 +42,8 @@ pub const DEFAULT_FILE: &str = "explaind.toml";
 /// The SQLite file in [`Config::data_dir`] where no database is named.
 const DATABASE_FILE: &str = "explaind.db";
 
-/// What the queue of jobs says is of interest to its makers.
-const QUIET: &str = "apalis_core=warn";
+/// What the queue of jobs says of itself is of interest to its makers; what it means for jobs, we say.
+const QUIET: &str = "apalis_core=off";
 
 /// Everything that can be set. [`keys::KEYS`] describes each field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
