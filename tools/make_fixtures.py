@@ -1,4 +1,4 @@
-"""Makes the test fixtures: tiny models, and golden values of PyTorch, Captum, SciPy and statsmodels.
+"""Makes the test fixtures: tiny models, and golden values of PyTorch, Captum, SciPy and others.
 
     python tools/make_fixtures.py --output tests/fixtures --bundled models/movie-reviews
 
@@ -7,29 +7,44 @@ The same packages on the same machine give the same bytes.
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from transformers import logging
 
 from fixtures.cases import Case
+from fixtures.deep_lift import check_rescale_rule
 from fixtures.golden import EVERYTHING, Extent, full_case, short_case, write_golden
+from fixtures.method_golden import METHOD_PACKAGES, MethodExtent, method_case
+from fixtures.quality import Ranked, write_quality
 from fixtures.statistics import write_statistics
-from fixtures.subject import load_subject
+from fixtures.subject import Subject, in_double, load_subject
 from fixtures.tiny_models import TINY_MODELS, write_tiny_model
 from fixtures.tokenization import write_tokenizations
+from fixtures.windows import long_case, windows_case
 
 BUNDLED = "movie-reviews"
 TOKENIZER = "tokenizer"
 STATISTICS = "statistics"
+QUALITY = "quality"
+WINDOWS = "windows"
 TOKENIZED_TINY_MODELS = ("cased", "chinese")
-NAMES = [*(model.name for model in TINY_MODELS), BUNDLED, TOKENIZER, STATISTICS]
+MODELS = [*(model.name for model in TINY_MODELS), BUNDLED]
+NAMES = [*MODELS, *(f"methods-{name}" for name in MODELS), TOKENIZER, STATISTICS, QUALITY, WINDOWS]
 
 BUNDLED_CASES = (
     Case("a funny, gripping film"),
     Case("the acting is [MASK].", interventions=True),
 )
 BUNDLED_EXTENT = Extent(predicted_class_only=True, neuron_layers=(2, 4), mask_rows_only=True)
+BUNDLED_METHOD_SENTENCES = 4
+QUALITY_SENTENCES = 6
+QUALITY_TINY_MODELS = ("pairs", "multi-label", "regression")
+QUALITY_CASE = 1
+OTHER_OUTPUTS_OF = "three-labels"
+OTHER_OUTPUTS_CASE = 1
+WINDOWS_WORDS = 700
 
 
 def main() -> None:
@@ -43,6 +58,7 @@ def main() -> None:
 
     golden = arguments.output / "golden"
     models = arguments.output / "models"
+    sentences = arguments.output / "review_sentences.json"
     for model in TINY_MODELS:
         if model.name in arguments.only:
             write_tiny_model(model, models / model.name)
@@ -51,7 +67,8 @@ def main() -> None:
                 model.name, [full_case(subject, case, EVERYTHING) for case in model.cases], golden
             )
     if BUNDLED in arguments.only:
-        make_bundled(arguments.bundled, arguments.output / "review_sentences.json", golden)
+        make_bundled(arguments.bundled, sentences, golden)
+    make_methods(arguments, sentences)
     if TOKENIZER in arguments.only:
         directories = {BUNDLED: arguments.bundled} | {
             name: models / name for name in TOKENIZED_TINY_MODELS
@@ -59,15 +76,64 @@ def main() -> None:
         write_tokenizations(directories, golden / "tokenizer.json")
     if STATISTICS in arguments.only:
         write_statistics(golden / "statistics.json")
+    if QUALITY in arguments.only:
+        write_quality(ranked_cases(arguments, sentences), golden)
+    if WINDOWS in arguments.only:
+        subject = load_subject(arguments.bundled, masked_lm=False)
+        case = long_case([case.text for case in review_cases(sentences)], WINDOWS_WORDS)
+        write_golden(WINDOWS, [windows_case(subject, case)], golden)
 
 
 def make_bundled(directory: Path, sentences: Path, golden: Path) -> None:
     """Two short texts in full, and the review sentences with their scores alone."""
     subject = load_subject(directory, masked_lm=True)
     cases = [full_case(subject, case, BUNDLED_EXTENT) for case in BUNDLED_CASES]
-    for sentence in json.loads(sentences.read_text(encoding="utf-8"))["sentences"]:
-        cases.append(short_case(subject, Case(sentence["text"])))
+    cases += [short_case(subject, case) for case in review_cases(sentences)]
     write_golden(BUNDLED, cases, golden)
+
+
+def review_cases(sentences: Path) -> list[Case]:
+    listed = json.loads(sentences.read_text(encoding="utf-8"))["sentences"]
+    return [Case(sentence["text"]) for sentence in listed]
+
+
+def make_methods(arguments: argparse.Namespace, sentences: Path) -> None:
+    """More methods for every case of the tiny models and the shortest of the bundled one."""
+    cases = {model.name: model.cases for model in TINY_MODELS}
+    cases[BUNDLED] = (*BUNDLED_CASES, *review_cases(sentences)[:BUNDLED_METHOD_SENTENCES])
+    for name in MODELS:
+        file = f"methods-{name}"
+        if file in arguments.only:
+            check_rescale_rule()
+            tiny = arguments.output / "models" / name
+            directory = arguments.bundled if name == BUNDLED else tiny
+            subject = in_double(load_subject(directory, masked_lm=False))
+            made = [
+                method_case(
+                    subject,
+                    case,
+                    MethodExtent(
+                        outputs=(name, index) == (OTHER_OUTPUTS_OF, OTHER_OUTPUTS_CASE),
+                        heads_compared=index == 0,
+                    ),
+                )
+                for index, case in enumerate(cases[name])
+            ]
+            write_golden(file, made, arguments.output / "golden", METHOD_PACKAGES)
+
+
+def ranked_cases(
+    arguments: argparse.Namespace, sentences: Path
+) -> Iterator[tuple[Subject, Ranked]]:
+    """The shortest review sentences, and a case each of other kinds of models."""
+    subject = in_double(load_subject(arguments.bundled, masked_lm=True))
+    for index, case in enumerate(review_cases(sentences)[:QUALITY_SENTENCES]):
+        yield subject, Ranked(BUNDLED, len(BUNDLED_CASES) + index, case)
+    for model in TINY_MODELS:
+        if model.name in QUALITY_TINY_MODELS:
+            directory = arguments.output / "models" / model.name
+            subject = in_double(load_subject(directory, masked_lm=False))
+            yield subject, Ranked(model.name, QUALITY_CASE, model.cases[QUALITY_CASE])
 
 
 def parse_arguments() -> argparse.Namespace:
