@@ -11,9 +11,9 @@
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use explaind::explain::attribution::baseline::Baseline;
-use explaind::explain::attribution::path::{Path, PathPoint};
-use explaind::explain::attribution::quadrature::gauss_legendre;
+use explaind::explain::attribution::gradient::baseline::Baseline;
+use explaind::explain::attribution::gradient::path::{Path, PathPoint};
+use explaind::explain::attribution::gradient::quadrature::gauss_legendre;
 use explaind::explain::crew::Alone;
 use explaind::explain::{Output, Subject};
 use explaind::model::{Keep, Model, Text};

@@ -11,7 +11,7 @@
 //! | [`engine`] | warm models and worker threads; requests checked, answers put together |
 //! | [`cache`] | results by content: a tier in memory, a durable one behind it |
 //! | [`job`] | the same question about every row of a dataset, in the background |
-//! | [`summary`] | a global picture of many answers, and how two sets of them differ |
+//! | [`summary`] | a global picture of many answers, how two sets of them differ, which method to believe |
 //! | [`dataset`] | rows of text to work on: formats, ids, uploads |
 //! | [`store`] | the database behind the durable tier and the datasets |
 //! | [`explain`] | the methods: plain functions over a model |

@@ -74,10 +74,12 @@ curl --silent --fail --output "$scratch/openapi.json" "$url/openapi.json"
 
 failed=0
 # One worker, for the order of requests decides what is cached, and the same seed shall mean the same run.
+# What is deleted stays deleted, but the first DELETE of a job that is under way only calls it off, and what was answered
+# can still be had: to `use_after_free` every DELETE is the end. Our own tests look for what they have deleted.
 (
   cd "$scratch"
   SCHEMATHESIS_HOOKS=$root/tools/schemathesis_hooks.py "$environment/bin/schemathesis" --config-file "$root/tools/schemathesis.toml" run openapi.json --url "$url" \
-    --checks all --phases examples,coverage,fuzzing,stateful --workers 1
+    --checks all --exclude-checks use_after_free --phases examples,coverage,fuzzing,stateful --workers 1
 ) || failed=1
 
 # A fault that no answer shows.

@@ -13,9 +13,10 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::engine::plan::ExplainRequest;
 use crate::engine::{
-    Answer, Capacity, Engine, ExplainPlan, Failure, Foreseen, Invalid, OwnedText, Question, Scheduler,
-    Target, Visit, answer_alone,
+    Answer, Capacity, Engine, ExpectedLabel, ExplainPlan, Failure, Foreseen, Invalid, OwnedText, Question,
+    Scheduler, Target, Visit, answer_alone,
 };
+use crate::explain::faithfulness::Depth;
 use crate::explain::granularity::Granularity;
 use crate::metrics::Metrics;
 use crate::model::Model;
@@ -43,13 +44,20 @@ pub struct ExplainArguments {
     /// The class to explain: predicted, all, a label, or an index.
     #[arg(long, default_value = "predicted")]
     target: String,
+    /// The label, or its index, that the model should predict: it is explained, and it is told if the model says
+    /// otherwise.
+    #[arg(long, value_name = "LABEL", conflicts_with = "target")]
+    expected_label: Option<String>,
     /// The unit of the scores.
     #[arg(long, value_enum, default_value = "word")]
     granularity: GranularityArgument,
+    /// Figures of how far to trust the scores [default: none].
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    quality: Option<QualityArgument>,
     /// Explain the beginning of a text that is longer than the model takes.
     #[arg(long)]
     truncate: bool,
-    /// For methods that sample.
+    /// For methods that sample, and for figures that do.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Print the answer as the server would send it.
@@ -73,11 +81,22 @@ enum GranularityArgument {
     Sentence,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum QualityArgument {
+    /// At most ten forward passes an explanation.
+    Fast,
+    /// All figures.
+    Full,
+}
+
 pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), CommandError> {
     let model = load(config, arguments.model_id.as_deref())?;
     let text = OwnedText { text: read_text(arguments.text)?, text_pair: arguments.text_pair };
     let request = ExplainRequest {
-        target: target(&arguments.target, &model),
+        target: match &arguments.expected_label {
+            Some(expected) => Target::Expected(expected_label(expected, &model)),
+            None => target(&arguments.target, &model),
+        },
         methods: (!arguments.methods.is_empty()).then_some(arguments.methods),
         options: options(arguments.options)?,
         granularity: match arguments.granularity {
@@ -85,8 +104,13 @@ pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), Comma
             GranularityArgument::Word => Granularity::Word,
             GranularityArgument::Sentence => Granularity::Sentence,
         },
+        quality: arguments.quality.map(|level| match level {
+            QualityArgument::Fast => Depth::Fast,
+            QualityArgument::Full => Depth::Full,
+        }),
         truncate: arguments.truncate,
         seed: arguments.seed,
+        windows: None,
     };
     let plan = ExplainPlan::new(model, request).map_err(invalid)?;
     let runtime =
@@ -156,10 +180,24 @@ fn load(config: &Config, id: Option<&str>) -> Result<Arc<Model>, CommandError> {
 
 /// A label, or else an index.
 pub(super) fn target(argument: &str, model: &Model) -> Target {
-    match argument.parse() {
-        Ok(index) if !model.config().labels.iter().any(|label| label == argument) => Target::Index(index),
-        _ => Target::named(argument),
+    match index(argument, model) {
+        Some(index) => Target::Index(index),
+        None => Target::named(argument),
     }
+}
+
+/// The same for what the model should predict.
+fn expected_label(argument: &str, model: &Model) -> ExpectedLabel {
+    match index(argument, model) {
+        Some(index) => ExpectedLabel::Index(index),
+        None => ExpectedLabel::Label(argument.to_owned()),
+    }
+}
+
+/// A number that is not a label itself.
+fn index(argument: &str, model: &Model) -> Option<usize> {
+    let is_label = model.config().labels.iter().any(|label| label == argument);
+    argument.parse().ok().filter(|_| !is_label)
 }
 
 fn options(given: Vec<(String, Value)>) -> Result<Map<String, Value>, CommandError> {

@@ -1,10 +1,11 @@
-//! The command line: `serve` (the default), `explain`, `diff`, `models`, `check-config`, `openapi`, `health`.
+//! The command line: `serve` (the default), `explain`, `diff`, `methods`, `models`, `check-config`, `openapi`, `health`.
 
 mod check_config;
 mod diff;
 mod dry_run;
 mod explain;
 mod health;
+mod methods;
 mod models;
 mod openapi;
 mod serve;
@@ -45,6 +46,8 @@ enum Command {
     Explain(Box<explain::ExplainArguments>),
     /// Compare two models on rows of a file; ends 1 if more has changed than may.
     Diff(Box<diff::DiffArguments>),
+    /// List the methods, or tell everything about one.
+    Methods(methods::MethodsArguments),
     /// Load the configured models and list them.
     Models,
     /// Check the settings without loading a model, and print each with where it came from.
@@ -124,6 +127,7 @@ fn dispatch(arguments: Arguments) -> Result<(), CommandError> {
         }
         Command::Explain(arguments) => explain::explain(&sound(loaded)?, *arguments),
         Command::Diff(arguments) => diff::diff(&sound(loaded)?, *arguments),
+        Command::Methods(arguments) => methods::methods(&arguments),
         Command::Models => models::models(&sound(loaded)?),
         Command::Openapi => openapi::openapi(),
         Command::CheckConfig => check_config::check_config(loaded),

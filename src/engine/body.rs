@@ -22,7 +22,7 @@ pub fn put_together(id: ResponseId, shape: Shape, parts: &[Part<'_>]) -> Vec<u8>
     let mut rest = parts.iter();
     let mut next = || rest.next().map_or(&[][..], |part| part.body);
     out.extend_from_slice(inner(next()));
-    if shape == Shape::ExplainSentences {
+    if matches!(shape, Shape::ExplainSentences | Shape::ExplainSentencesAgreement) {
         out.extend_from_slice(br#","sentences":"#);
         out.extend_from_slice(next());
     }
@@ -32,10 +32,19 @@ pub fn put_together(id: ResponseId, shape: Shape, parts: &[Part<'_>]) -> Vec<u8>
             out.extend_from_slice(br#","attention":"#);
             out.extend_from_slice(next());
         }
-        Shape::Explain | Shape::ExplainSentences => {
+        Shape::Explain
+        | Shape::ExplainSentences
+        | Shape::ExplainAgreement
+        | Shape::ExplainSentencesAgreement => {
+            let has_agreement = matches!(shape, Shape::ExplainAgreement | Shape::ExplainSentencesAgreement);
+            let agreement = if has_agreement { rest.next_back() } else { None };
             out.extend_from_slice(br#","explanations":["#);
             join(&mut out, rest.map(|part| inner(part.body)));
             out.push(b']');
+            if let Some(agreement) = agreement {
+                out.extend_from_slice(br#","agreement":"#);
+                out.extend_from_slice(agreement.body);
+            }
         }
     }
     out.extend_from_slice(br#","warnings":["#);
@@ -105,6 +114,11 @@ mod tests {
         assert_eq!(
             text(Shape::ExplainSentences, &[reading, sentences, first, second]),
             r#"{"id":"7","text":"x","sentences":[{"index":0}],"explanations":[{"m":1},{"m":2},{"m":3}],"warnings":[{"code":"a"},{"code":"b"}]}"#
+        );
+        let agreement = part(r#"[{"a":1}]"#, r#"[{"code":"c"}]"#);
+        assert_eq!(
+            text(Shape::ExplainSentencesAgreement, &[reading, sentences, first, second, agreement]),
+            r#"{"id":"7","text":"x","sentences":[{"index":0}],"explanations":[{"m":1},{"m":2},{"m":3}],"agreement":[{"a":1}],"warnings":[{"code":"a"},{"code":"b"},{"code":"c"}]}"#
         );
         let nothing = part("[]", "[]");
         assert_eq!(

@@ -48,7 +48,7 @@ pub struct Range {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForeseenPart {
-    /// A method's id, or `prediction`, `sentences`, `attention`.
+    /// A method's id, or `prediction`, `sentences`, `agreement`, `attention`.
     #[schema(example = "integrated_gradients")]
     pub name: &'static str,
     /// Whether it is kept already, in memory or in the database, and would not be computed.

@@ -13,6 +13,7 @@ mod body;
 mod computation;
 mod demand;
 mod dry_run;
+mod explained;
 mod flight;
 mod pace;
 mod parts;
@@ -23,16 +24,22 @@ mod seconds;
 #[cfg(test)]
 mod tests;
 mod visit;
+mod warnings;
+mod windows;
 
 use std::sync::Arc;
 
 pub use admission::{Capacity, Overload};
 pub use answer::Answer;
+pub use attention::plan::{
+    AttentionPlan, AttentionRequest, Extra, GroupOptions, RouteOptions, SpecialTokenRows,
+};
 pub use dry_run::{Foreseen, ForeseenPart, Range, Total};
-pub use plan::{AttentionPlan, ExplainPlan, Invalid, PredictPlan, Target};
+pub use plan::{ExpectedLabel, ExplainPlan, Invalid, PredictPlan, Target};
 pub use question::{OwnedText, Question};
 pub use scheduler::Scheduler;
 pub use visit::{Told, Visit};
+pub use windows::WindowsRequest;
 
 use crate::cache::Cache;
 use crate::cache::memory::Record;
@@ -73,6 +80,21 @@ pub enum Failure {
         method: &'static str,
         /// What is wrong.
         fault: OptionFault,
+    },
+    /// A field of the request does not suit this very text.
+    #[error("{}", .0.detail)]
+    Field(Invalid),
+    /// The text has more tokens than a method takes.
+    #[error("{method} takes texts of up to {limit} tokens, and this one has {tokens}")]
+    TooManyTokens {
+        /// The method's id.
+        method: &'static str,
+        /// Tokens of the text, special ones included.
+        tokens: usize,
+        /// The most that are taken.
+        limit: usize,
+        /// What to do instead.
+        remedy: &'static str,
     },
     /// The answer would be larger than one response may be.
     #[error("the answer would take {amount} {unit}; one response may hold {limit}")]

@@ -4,14 +4,29 @@ use serde::Serialize;
 
 use super::Failure;
 use super::answer::{
-    AttentionView, ConvergenceView, Explanation, LabelScore, ModelName, PredictionView, SentenceView,
-    TargetView, TokenView, TruncationNote, Warning, WarningCode, WordView,
+    AgreementView, AttentionView, BandView, ConvergenceView, Explanation, LabelScore, ModelName,
+    PredictionView, QualityView, SentenceView, TargetView, TokenView, TopOverlap, TruncationNote, Warning,
+    WarningCode, WindowView, WindowsView, WordView,
 };
 use super::question::OwnedText;
+use crate::explain::faithfulness::agreement::Pair;
+use crate::explain::faithfulness::band::Band;
+use crate::explain::faithfulness::{Depth, Quality};
 use crate::explain::granularity::Granularity;
-use crate::explain::{Attribution, Convergence};
+use crate::explain::windows::Window;
+use crate::explain::{Attribution, Convergence, Family, Method, Subject, Windows};
 use crate::model::text::{Sentence, Token, Truncation, Word};
-use crate::model::{Decision, EncodedText, Model, Prediction};
+use crate::model::{Decision, EncodedText, Prediction};
+
+/// Raised when a reading is written otherwise, its warnings included.
+pub const READING_VERSION: u32 = 2;
+
+/// Raised when explanations are written otherwise, their warnings included. Stands in keys as its sum with the method's
+/// version: as both only grow, no sum comes twice.
+pub const EXPLANATION_VERSION: u32 = 1;
+
+/// Raised when agreement is written otherwise.
+pub const AGREEMENT_VERSION: u32 = 1;
 
 /// A result in the two pieces that are kept: its JSON, and the JSON array of its warnings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +55,8 @@ struct Reading<'a> {
     text_pair: Option<&'a str>,
     truncated: Option<TruncationNote>,
     prediction: PredictionView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    windows: Option<WindowsView>,
     tokens: Vec<TokenView>,
     words: Vec<WordView>,
 }
@@ -48,22 +65,20 @@ struct Reading<'a> {
 ///
 /// # Errors
 /// None that is known; see [`Failure::Internal`].
-pub fn reading(
-    model: &Model,
-    sent: &OwnedText,
-    text: &EncodedText,
-    prediction: &Prediction,
-) -> Result<Made, Failure> {
+pub fn reading(sent: &OwnedText, subject: &Subject) -> Result<Made, Failure> {
+    let (model, text, prediction) = (subject.model(), subject.text(), subject.prediction());
     let reading = Reading {
         model: ModelName { id: model.id().into(), fingerprint: model.fingerprint().into() },
         text: &sent.text,
         text_pair: sent.text_pair.as_deref(),
         truncated: text.truncated.map(TruncationNote::from),
         prediction: PredictionView::new(&model.config().labels, prediction),
+        windows: subject.layout().asked().map(|windows| WindowsView::new(windows, subject)),
         tokens: text.tokens.iter().enumerate().map(TokenView::from).collect(),
         words: text.words.iter().enumerate().map(WordView::from).collect(),
     };
-    let warnings: Vec<Warning> = text.truncated.iter().map(Warning::truncated).collect();
+    let margin = Warning::small_margin(model.config(), prediction);
+    let warnings: Vec<Warning> = text.truncated.iter().map(Warning::truncated).chain(margin).collect();
     Made::new(&reading, &warnings)
 }
 
@@ -76,27 +91,57 @@ pub fn sentences(text: &EncodedText) -> Result<Made, Failure> {
     Made::new(&sentences, &[])
 }
 
-/// What one method says of a text: one explanation a class. `fallback` tells that no label was over the
-/// threshold and the likeliest one is explained.
+/// What one method says of a text: one explanation a class, each with its quality where that was asked for, and what
+/// else there is to know.
 ///
 /// # Errors
 /// None that is known; see [`Failure::Internal`].
 pub fn explanations(
-    method: &str,
-    model: &Model,
+    method: &dyn Method,
+    subject: &Subject,
     granularity: Granularity,
-    text: &EncodedText,
     attributions: &[Attribution],
-    fallback: bool,
+    qualities: Option<(Depth, &[Quality])>,
+    mut others: Vec<Warning>,
 ) -> Result<Made, Failure> {
-    let labels = &model.config().labels;
-    let explanations: Vec<Explanation> =
-        attributions.iter().map(|a| Explanation::new(method, labels, granularity, text, a)).collect();
+    let (text, labels) = (subject.text(), &subject.model().config().labels);
+    let mut explanations: Vec<Explanation> =
+        attributions.iter().map(|a| Explanation::new(method.id(), labels, granularity, text, a)).collect();
     let mut warnings: Vec<Warning> = explanations.iter().filter_map(Warning::not_converged).collect();
-    if fallback {
-        warnings.push(Warning::no_label());
+    // Chance knows no tokens.
+    if method.family() != Family::Control {
+        let special: Vec<bool> = text.tokens.iter().map(|token| token.special).collect();
+        let dominated = |explanation| Warning::special_tokens_dominate(explanation, &special);
+        warnings.extend(explanations.iter().filter_map(dominated));
     }
+    if let Some((depth, qualities)) = qualities {
+        for (explanation, quality) in explanations.iter_mut().zip(qualities) {
+            warnings.extend(Warning::of_quality(explanation, quality));
+            explanation.quality = Some(QualityView::new(depth, quality));
+        }
+    }
+    warnings.append(&mut others);
     Made::new(&explanations, &warnings)
+}
+
+/// How far methods agree: `methods` by their ids, `labels` of the model.
+///
+/// # Errors
+/// None that is known; see [`Failure::Internal`].
+pub fn agreement(methods: &[&str], labels: &[String], pairs: &[Pair]) -> Result<Made, Failure> {
+    let view = |pair: &Pair| AgreementView {
+        methods: pair.methods.map(|method| methods[method].into()),
+        target: pair.class.map(|index| TargetView { label: labels[index].clone(), index }),
+        spearman: pair.agreement.spearman.map(|spearman| spearman as f32),
+        top_k: TopOverlap { k: pair.agreement.k, overlap: pair.agreement.overlap as f32 },
+        sign_agreement: pair.agreement.sign_agreement.map(|share| share as f32),
+    };
+    let warning = |pair: &Pair| {
+        let label = pair.class.map(|class| labels[class].as_str());
+        Warning::methods_disagree(pair.methods.map(|method| methods[method]), label, pair)
+    };
+    let views: Vec<AgreementView> = pairs.iter().map(view).collect();
+    Made::new(&views, &pairs.iter().filter_map(warning).collect::<Vec<_>>())
 }
 
 /// The attention maps of a text.
@@ -109,14 +154,13 @@ pub fn attention(view: &AttentionView) -> Result<Made, Failure> {
 
 impl PredictionView {
     fn new(labels: &[String], prediction: &Prediction) -> Self {
-        let scores = labels.iter().cloned().zip(&prediction.scores);
         let mut view = PredictionView {
             label: None,
             index: None,
             labels: None,
             value: None,
             logits: prediction.logits.clone(),
-            scores: scores.map(|(label, score)| LabelScore { label, score: *score }).collect(),
+            scores: scores_by_label(labels, prediction),
         };
         match &prediction.decision {
             Decision::Label(index) => {
@@ -129,6 +173,41 @@ impl PredictionView {
             Decision::Value(value) => view.value = Some(*value),
         }
         view
+    }
+}
+
+fn scores_by_label(labels: &[String], prediction: &Prediction) -> Vec<LabelScore> {
+    let scores = labels.iter().cloned().zip(&prediction.scores);
+    scores.map(|(label, score)| LabelScore { label, score: *score }).collect()
+}
+
+impl WindowsView {
+    fn new(asked: &Windows, subject: &Subject) -> Self {
+        let windows = subject.layout().windows().iter().zip(subject.window_logits());
+        WindowsView {
+            size: asked.size,
+            overlap: asked.overlap,
+            combine: asked.combine,
+            windows: windows.map(|(window, logits)| WindowView::new(window, logits, subject)).collect(),
+        }
+    }
+}
+
+impl WindowView {
+    fn new(window: &Window, logits: &[f32], subject: &Subject) -> Self {
+        let config = subject.model().config();
+        let prediction = Prediction::new(config, logits.to_vec());
+        let content = window.content();
+        // A tokenizer may split a character into tokens that all have its place, so ends need not be in order.
+        let ends = subject.text().tokens[content.clone()].iter().map(|token| token.end);
+        WindowView {
+            first_token: content.start,
+            last_token: content.end - 1,
+            start: subject.text().tokens[content.start].start,
+            end: ends.max().unwrap_or_default(),
+            scores: scores_by_label(&config.labels, &prediction),
+            logits: prediction.logits,
+        }
     }
 }
 
@@ -148,8 +227,42 @@ impl Explanation {
             granularity,
             scores: single(&scores),
             special_scores: special_scores.as_deref().map(single),
+            standard_errors: attribution.standard_errors.as_ref().map(|of_tokens| {
+                // Errors of tokens of one word may hang together: their sum is the most it can be.
+                single(&granularity.gather(text, of_tokens).0)
+            }),
+            residue: attribution.residue.map(|residue| residue as f32),
             convergence: attribution.convergence.map(ConvergenceView::from),
             quality: None,
+        }
+    }
+}
+
+impl QualityView {
+    fn new(level: Depth, quality: &Quality) -> Self {
+        let full = quality.full.as_ref();
+        QualityView {
+            level,
+            comprehensiveness: quality.comprehensiveness as f32,
+            sufficiency: quality.sufficiency as f32,
+            log_odds_drop: full.map(|full| full.log_odds_drop as f32),
+            leave_one_out_correlation: full
+                .map(|full| full.leave_one_out_correlation.map(|figure| figure as f32)),
+            random_comprehensiveness: full.map(|full| full.random_comprehensiveness as f32),
+            better_than_random_by: full.map(|full| full.better_than_random_by.map(|figure| figure as f32)),
+            infidelity: full.map(|full| full.infidelity.map(|figure| figure as f32)),
+            max_sensitivity: full.map(|full| full.max_sensitivity.map(|figure| figure as f32)),
+            baseline_band: full.map(|full| full.baseline_band.as_ref().map(BandView::from)),
+        }
+    }
+}
+
+impl From<&Band> for BandView {
+    fn from(band: &Band) -> Self {
+        BandView {
+            baselines: band.baselines.iter().map(|name| (*name).to_owned()).collect(),
+            low: single(&band.low),
+            high: single(&band.high),
         }
     }
 }
@@ -184,7 +297,7 @@ impl Warning {
         })
     }
 
-    fn no_label() -> Self {
+    pub(super) fn no_label() -> Self {
         Warning {
             code: WarningCode::NoLabelOverThreshold,
             message: "no label reaches the threshold; the likeliest one is explained instead".into(),
@@ -200,6 +313,7 @@ impl From<Convergence> for ConvergenceView {
             converged: convergence.converged,
             steps: convergence.steps,
             gradients: convergence.gradients,
+            forwards: convergence.forwards,
             baseline_output: convergence.baseline_output as f32,
             target_output: convergence.target_output as f32,
         }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::demand::Extent;
+use super::windows::WindowsRequest;
+use crate::explain::faithfulness::Depth;
 use crate::explain::granularity::Granularity;
 use crate::explain::method::listed;
-use crate::explain::{Configured, registry};
+use crate::explain::{Configured, Passes, Windows, registry};
 use crate::json_pointer::escaped;
 use crate::model::{Model, ModelConfig, Prediction, Problem};
 
@@ -49,6 +52,17 @@ pub enum Target {
     Index(usize),
     /// One class, by label.
     Label(String),
+    /// The class that the model is expected to predict: it is told if the model says otherwise.
+    Expected(ExpectedLabel),
+}
+
+/// What a model is expected to predict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExpectedLabel {
+    /// A class, by index.
+    Index(usize),
+    /// A class, by label.
+    Label(String),
 }
 
 impl Target {
@@ -68,6 +82,8 @@ impl Target {
             Target::All => "all".into(),
             Target::Index(index) => format!("index:{index}"),
             Target::Label(label) => format!("label:{label}"),
+            Target::Expected(ExpectedLabel::Index(index)) => format!("expected:index:{index}"),
+            Target::Expected(ExpectedLabel::Label(label)) => format!("expected:label:{label}"),
         }
     }
 }
@@ -79,7 +95,9 @@ pub struct ExplainPlan {
     pub(super) target: ResolvedTarget,
     pub(super) target_as_asked: String,
     pub(super) granularity: Granularity,
+    pub(super) quality: Option<Depth>,
     pub(super) truncate: bool,
+    pub(super) windows: Option<Windows>,
     pub(super) seed: u64,
 }
 
@@ -89,6 +107,8 @@ pub(super) enum ResolvedTarget {
     Predicted,
     All,
     Class(usize),
+    /// The class that the model is expected to predict.
+    Expected(usize),
 }
 
 impl ResolvedTarget {
@@ -96,7 +116,7 @@ impl ResolvedTarget {
         match self {
             ResolvedTarget::Predicted => prediction.predicted_classes(),
             ResolvedTarget::All => (0..prediction.logits.len()).collect(),
-            ResolvedTarget::Class(class) => vec![class],
+            ResolvedTarget::Class(class) | ResolvedTarget::Expected(class) => vec![class],
         }
     }
 
@@ -106,7 +126,7 @@ impl ResolvedTarget {
         match (self, config.problem) {
             (ResolvedTarget::All, _) => (all, all),
             (ResolvedTarget::Predicted, Problem::MultiLabel) => (1, all),
-            (ResolvedTarget::Predicted | ResolvedTarget::Class(_), _) => (1, 1),
+            (ResolvedTarget::Predicted | ResolvedTarget::Class(_) | ResolvedTarget::Expected(_), _) => (1, 1),
         }
     }
 }
@@ -122,9 +142,13 @@ pub struct ExplainRequest {
     pub options: Map<String, Value>,
     /// The unit of the scores.
     pub granularity: Granularity,
+    /// Figures of how far to trust the scores; none where none are asked for.
+    pub quality: Option<Depth>,
     /// Whether a long text may be cut.
     pub truncate: bool,
-    /// For methods that sample.
+    /// Windows over the text; none where it is read whole.
+    pub windows: Option<WindowsRequest>,
+    /// For methods that sample, and for figures that do.
     pub seed: u64,
 }
 
@@ -155,17 +179,55 @@ impl ExplainPlan {
         let methods = ids
             .iter()
             .enumerate()
-            .map(|(index, id)| configure(index, id, &ids[..index], request.options.get(id), &model))
-            .collect::<Result<_, _>>()?;
+            .map(|(index, id)| {
+                configure(index, id, &ids[..index], request.options.get(id), &model, request.granularity)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let windows = request.windows.map(|windows| windows.checked(&model, request.truncate)).transpose()?;
+        if windows.is_some() {
+            refuse_what_reads_a_trace(&methods)?;
+        }
         Ok(ExplainPlan {
             target: resolve(&request.target, &model)?,
             target_as_asked: request.target.canonical(),
             methods,
             granularity: request.granularity,
+            quality: request.quality,
             truncate: request.truncate,
+            windows,
             seed: request.seed,
             model,
         })
+    }
+
+    /// What a method, by its place among those asked for, usually takes for a text of so many tokens and so many classes,
+    /// beyond the text's own forward pass and without quality figures. None where there is no such place.
+    pub fn expected_passes(&self, method: usize, tokens: usize, classes: usize) -> Option<Passes> {
+        let windows = match &self.windows {
+            None => 1,
+            Some(windows) => {
+                Extent::in_windows(tokens, self.model.tokenizer().special_tokens(), windows).windows
+            }
+        };
+        let configured = self.methods.get(method)?;
+        Some(configured.cost(tokens, classes).expected * windows as u64)
+    }
+}
+
+/// What a method reads of the layers within has no meaning over windows, which do not attend to each other.
+fn refuse_what_reads_a_trace(methods: &[Box<dyn Configured>]) -> Result<(), Invalid> {
+    match methods.iter().position(|configured| configured.keep().traces()) {
+        None => Ok(()),
+        Some(index) => {
+            let id = methods[index].method().id();
+            Err(Invalid::new(
+                format!("/methods/{index}"),
+                format!(
+                    "`{id}` reads the attention of one pass, and windows have one each, which do not meet"
+                ),
+                "leave the method out, or leave `windows` out and set `truncate` to true to explain the beginning",
+            ))
+        }
     }
 }
 
@@ -175,6 +237,7 @@ fn configure(
     earlier: &[String],
     options: Option<&Value>,
     model: &Model,
+    granularity: Granularity,
 ) -> Result<Box<dyn Configured>, Invalid> {
     let pointer = || format!("/methods/{index}");
     let Some(method) = registry::find(id) else {
@@ -188,7 +251,7 @@ fn configure(
     if earlier.iter().any(|other| other == id) {
         return Err(Invalid::new(pointer(), format!("`{id}` is asked for twice"), "name each method once"));
     }
-    method.configure(options, model).map_err(|fault| {
+    method.configure(options, model, granularity).map_err(|fault| {
         let option = fault.pointer();
         let defaults = method.default_options();
         Invalid::new(
@@ -200,25 +263,47 @@ fn configure(
 }
 
 fn resolve(target: &Target, model: &Model) -> Result<ResolvedTarget, Invalid> {
-    let labels = &model.config().labels;
-    let fault = |detail: String| {
-        let known = listed(labels.iter().map(String::as_str));
-        let remedy = format!(
-            "use \"predicted\", \"all\", an index below {} or one of the labels: {known}",
-            labels.len()
-        );
-        Err(Invalid::new("/target", detail, remedy))
-    };
+    let keywords = "use \"predicted\", \"all\", an index";
     match target {
         Target::Predicted => Ok(ResolvedTarget::Predicted),
         Target::All => Ok(ResolvedTarget::All),
-        Target::Index(index) if *index < labels.len() => Ok(ResolvedTarget::Class(*index)),
-        Target::Index(index) => fault(format!("model `{}` has no class {index}", model.id())),
-        Target::Label(label) => match labels.iter().position(|known| known == label) {
-            Some(index) => Ok(ResolvedTarget::Class(index)),
-            None => fault(format!("model `{}` has no label `{label}`", model.id())),
-        },
+        Target::Index(index) => by_index(*index, model, "/target", keywords).map(ResolvedTarget::Class),
+        Target::Label(label) => by_label(label, model, "/target", keywords).map(ResolvedTarget::Class),
+        Target::Expected(expected) => {
+            const FIELD: &str = "/expected_label";
+            if model.config().problem == Problem::Regression {
+                return Err(Invalid::new(
+                    FIELD,
+                    format!("model `{}` is a regression: it predicts a value and no label", model.id()),
+                    "leave the field out",
+                ));
+            }
+            let class = match expected {
+                ExpectedLabel::Index(index) => by_index(*index, model, FIELD, "use an index"),
+                ExpectedLabel::Label(label) => by_label(label, model, FIELD, "use an index"),
+            };
+            class.map(ResolvedTarget::Expected)
+        }
     }
+}
+
+fn by_index(index: usize, model: &Model, field: &str, choices: &str) -> Result<usize, Invalid> {
+    match index < model.config().labels.len() {
+        true => Ok(index),
+        false => Err(no_such_class(format!("class {index}"), model, field, choices)),
+    }
+}
+
+fn by_label(label: &str, model: &Model, field: &str, choices: &str) -> Result<usize, Invalid> {
+    let found = model.config().labels.iter().position(|known| known == label);
+    found.ok_or_else(|| no_such_class(format!("label `{label}`"), model, field, choices))
+}
+
+fn no_such_class(what: String, model: &Model, field: &str, choices: &str) -> Invalid {
+    let labels = &model.config().labels;
+    let known = listed(labels.iter().map(String::as_str));
+    let remedy = format!("{choices} below {} or one of the labels: {known}", labels.len());
+    Invalid::new(field, format!("model `{}` has no {what}", model.id()), remedy)
 }
 
 /// Everything about a prediction request but the text.
@@ -227,52 +312,17 @@ pub struct PredictPlan {
     pub model: Arc<Model>,
     /// Whether a long text may be cut.
     pub truncate: bool,
+    /// Windows over the text; none where it is read whole.
+    pub windows: Option<Windows>,
 }
 
-/// Everything about an attention request but the text.
-pub struct AttentionPlan {
-    pub(super) model: Arc<Model>,
-    pub(super) layers: Vec<usize>,
-    pub(super) heads: Vec<usize>,
-    pub(super) truncate: bool,
-}
-
-impl AttentionPlan {
-    /// Checks which layers and heads are wanted: all of them where none are named.
+impl PredictPlan {
+    /// Checks a request against a model.
     ///
     /// # Errors
-    /// An empty list, an index the model does not have, or one named twice.
-    pub fn new(
-        model: Arc<Model>,
-        layers: Option<Vec<usize>>,
-        heads: Option<Vec<usize>>,
-        truncate: bool,
-    ) -> Result<Self, Invalid> {
-        let config = model.config();
-        let layers = chosen("layers", layers, config.layers)?;
-        let heads = chosen("heads", heads, config.heads)?;
-        Ok(AttentionPlan { layers, heads, truncate, model })
+    /// A field of the windows that is not valid.
+    pub fn new(model: Arc<Model>, truncate: bool, windows: Option<WindowsRequest>) -> Result<Self, Invalid> {
+        let windows = windows.map(|windows| windows.checked(&model, truncate)).transpose()?;
+        Ok(PredictPlan { model, truncate, windows })
     }
-}
-
-fn chosen(field: &str, asked: Option<Vec<usize>>, count: usize) -> Result<Vec<usize>, Invalid> {
-    let Some(asked) = asked else { return Ok((0..count).collect()) };
-    let remedy = format!("list indices from 0 to {}, each once, or leave the field out for all", count - 1);
-    if asked.is_empty() {
-        return Err(Invalid::new(format!("/{field}"), format!("the list of {field} is empty"), remedy));
-    }
-    for (position, index) in asked.iter().enumerate() {
-        let pointer = format!("/{field}/{position}");
-        if *index >= count {
-            return Err(Invalid::new(
-                pointer,
-                format!("{index} is out of range: the model has {count} {field}"),
-                remedy,
-            ));
-        }
-        if asked[..position].contains(index) {
-            return Err(Invalid::new(pointer, format!("{index} is listed twice"), remedy));
-        }
-    }
-    Ok(asked)
 }

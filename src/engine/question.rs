@@ -4,15 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::demand::{Demand, probable_tokens};
+use super::attention::plan::AttentionPlan;
+use super::demand::{Demand, Extent, probable_tokens};
+use super::explained::Explained;
 use super::parts::{self, Made};
-use super::plan::{AttentionPlan, ExplainPlan, PredictPlan, ResolvedTarget};
+use super::plan::{ExplainPlan, PredictPlan};
 use super::scheduler::Job;
 use super::{Failure, attention};
+use crate::explain::faithfulness::Depth;
 use crate::explain::granularity::Granularity;
-use crate::explain::{ExplainError, Passes, Subject};
+use crate::explain::{Cost, Crew, ExplainError, Passes, Subject, Windows};
 use crate::identity::{Recipe, ResultInputs, ResultKey, Shape};
-use crate::model::{Decision, EncodedText, Keep, Model, Text};
+use crate::model::{EncodedText, Keep, Model, Text};
 
 /// A text to explain, owned so that it can travel to a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,8 @@ enum Part {
     Attention,
     /// The explanations of a method, by its place in the plan.
     Method(usize),
+    /// How far the methods agree.
+    Agreement,
 }
 
 /// A result that was computed just now.
@@ -62,15 +67,24 @@ impl OwnedText {
 }
 
 impl Question {
-    /// How the answer about a text is made of results. Does not look into the text.
-    pub fn recipe(&self, text: &OwnedText) -> Recipe {
-        let shape = match self {
+    /// Which parts the answers have.
+    pub fn shape(&self) -> Shape {
+        match self {
             Question::Predict(_) => Shape::Predict,
             Question::Attention(_) => Shape::Attention,
-            Question::Explain(plan) if plan.granularity == Granularity::Sentence => Shape::ExplainSentences,
-            Question::Explain(_) => Shape::Explain,
-        };
-        Recipe { shape, keys: self.parts().into_iter().map(|part| self.key(part, text)).collect() }
+            Question::Explain(plan) => match (plan.granularity == Granularity::Sentence, compares(plan)) {
+                (false, false) => Shape::Explain,
+                (true, false) => Shape::ExplainSentences,
+                (false, true) => Shape::ExplainAgreement,
+                (true, true) => Shape::ExplainSentencesAgreement,
+            },
+        }
+    }
+
+    /// How the answer about a text is made of results. Does not look into the text.
+    pub fn recipe(&self, text: &OwnedText) -> Recipe {
+        let keys = self.parts().into_iter().map(|part| self.key(part, text)).collect();
+        Recipe { shape: self.shape(), keys }
     }
 
     /// Computes those results of a text that are `wanted`, and gives each away as soon as it is there. What
@@ -91,13 +105,17 @@ impl Question {
         };
         let only: Vec<Part> = parts.iter().map(|(part, _)| *part).collect();
         tell(self.demand(text.tokens.len(), &only));
-        let subject = match Subject::new(self.model().clone(), text, self.kept_for(&only), job.clone()) {
+        let subject = match self.subject(text, self.kept_for(&only), job.clone()) {
             Ok(subject) => subject,
             Err(error) => return fail(&parts, &error.into(), give),
         };
+        let mut explained = match self.as_ref() {
+            Question::Explain(plan) => Some(Explained::new(plan, &subject)),
+            Question::Predict(_) | Question::Attention(_) => None,
+        };
         let mut had = Duration::ZERO;
         for (part, key) in parts {
-            let outcome = self.part(part, sent, &subject);
+            let outcome = self.part(part, sent, &subject, explained.as_mut());
             let took = job.had().saturating_sub(had);
             had += took;
             give(Computed { key, outcome, part: self.name(part), took });
@@ -107,7 +125,12 @@ impl Question {
     /// What an answer about a text will probably take, without tokenising it or looking for what is known.
     pub fn probable_demand(&self, sent: &OwnedText) -> Demand {
         let texts = std::iter::once(sent.text.as_str()).chain(sent.text_pair.as_deref());
-        let tokens = probable_tokens(texts, self.model().config().positions);
+        let tokenizer = self.model().tokenizer();
+        let most = match self.windows() {
+            Some(windows) => windows.most_tokens(tokenizer.special_tokens()),
+            None => self.model().config().positions,
+        };
+        let tokens = probable_tokens(texts, most);
         self.demand(tokens, &self.parts())
     }
 
@@ -139,6 +162,22 @@ impl Question {
         }
     }
 
+    fn windows(&self) -> Option<&Windows> {
+        match self {
+            Question::Explain(plan) => plan.windows.as_ref(),
+            Question::Predict(plan) => plan.windows.as_ref(),
+            Question::Attention(_) => None,
+        }
+    }
+
+    fn subject(&self, text: EncodedText, keep: Keep, crew: Arc<dyn Crew>) -> Result<Subject, ExplainError> {
+        let model = self.model().clone();
+        match self.windows() {
+            Some(windows) => Subject::in_windows(model, text, *windows, keep, crew),
+            None => Subject::new(model, text, keep, crew),
+        }
+    }
+
     /// The parts of an answer, in the order of the answer.
     fn parts(&self) -> Vec<Part> {
         let mut parts = vec![Part::Reading];
@@ -150,18 +189,22 @@ impl Question {
                     parts.push(Part::Sentences);
                 }
                 parts.extend((0..plan.methods.len()).map(Part::Method));
+                if compares(plan) {
+                    parts.push(Part::Agreement);
+                }
             }
         }
         parts
     }
 
     fn key(&self, part: Part, text: &OwnedText) -> ResultKey {
+        let windows = self.windows().map(Windows::canonical);
         let common = ResultInputs {
             model: self.model().id(),
             fingerprint: self.model().fingerprint(),
             device: self.model().operators().class(),
             method: self.name(part),
-            version: 1,
+            version: if part == Part::Reading { parts::READING_VERSION } else { 1 },
             options: "",
             target: "",
             granularity: "",
@@ -170,23 +213,39 @@ impl Question {
             seed: None,
             text: &text.text,
             text_pair: text.text_pair.as_deref(),
+            windows: windows.as_deref(),
         };
         match (self, part) {
             (Question::Explain(plan), Part::Method(index)) => {
                 let configured = &plan.methods[index];
                 let method = configured.method();
                 ResultKey::new(&ResultInputs {
-                    version: method.version(),
+                    version: method.version() + parts::EXPLANATION_VERSION,
                     options: &configured.canonical_options(),
                     target: &plan.target_as_asked,
                     granularity: plan.granularity.name(),
-                    seed: method.samples().then_some(plan.seed),
+                    quality: plan.quality.map_or("none", Depth::name),
+                    seed: (method.samples() || plan.quality == Some(Depth::Full)).then_some(plan.seed),
+                    ..common
+                })
+            }
+            (Question::Explain(plan), Part::Agreement) => {
+                let methods = plan.methods.iter().map(|configured| {
+                    let method = configured.method();
+                    (method.id(), method.version(), configured.canonical_options())
+                });
+                let samples = plan.methods.iter().any(|configured| configured.method().samples());
+                ResultKey::new(&ResultInputs {
+                    version: parts::AGREEMENT_VERSION,
+                    options: &serde_json::json!(methods.collect::<Vec<_>>()).to_string(),
+                    target: &plan.target_as_asked,
+                    granularity: plan.granularity.name(),
+                    seed: samples.then_some(plan.seed),
                     ..common
                 })
             }
             (Question::Attention(plan), Part::Attention) => {
-                let options = serde_json::json!({"layers": plan.layers, "heads": plan.heads}).to_string();
-                ResultKey::new(&ResultInputs { options: &options, ..common })
+                ResultKey::new(&ResultInputs { version: 2, options: &plan.canonical_options(), ..common })
             }
             _ => ResultKey::new(&common),
         }
@@ -197,6 +256,7 @@ impl Question {
             (Question::Explain(plan), Part::Method(index)) => plan.methods[index].method().id(),
             (_, Part::Sentences) => "sentences",
             (_, Part::Attention) => "attention",
+            (_, Part::Agreement) => "agreement",
             (_, Part::Reading | Part::Method(_)) => "prediction",
         }
     }
@@ -210,73 +270,112 @@ impl Question {
     fn kept_for(&self, parts: &[Part]) -> Keep {
         let kept = |part: Part| match (self, part) {
             (Question::Explain(plan), Part::Method(index)) => plan.methods[index].keep(),
+            (Question::Explain(plan), Part::Agreement) => {
+                plan.methods.iter().fold(Keep::Outputs, |keep, configured| keep.and(configured.keep()))
+            }
+            (Question::Attention(plan), Part::Attention) if plan.norms => Keep::Gradients,
             (_, Part::Attention) => Keep::Trace,
-            (_, Part::Reading | Part::Sentences | Part::Method(_)) => Keep::Outputs,
+            (_, Part::Reading | Part::Sentences | Part::Method(_) | Part::Agreement) => Keep::Outputs,
         };
         parts.iter().fold(Keep::Outputs, |keep, part| keep.and(kept(*part)))
     }
 
     fn demand(&self, tokens: usize, parts: &[Part]) -> Demand {
-        if parts.is_empty() {
-            return Demand::nothing(tokens);
-        }
         let model = self.model();
-        let mut demand = Demand::new(model, tokens, self.kept_for(parts));
+        let extent = match self.windows() {
+            Some(windows) => Extent::in_windows(tokens, model.tokenizer().special_tokens(), windows),
+            None => Extent::whole(tokens),
+        };
+        if parts.is_empty() {
+            return Demand::nothing(extent);
+        }
+        let mut demand = Demand::new(model, extent, self.kept_for(parts));
         for part in parts {
             match (self, part) {
                 (Question::Explain(plan), Part::Method(index)) => {
-                    let (expected, most) = plan.target.counts(model.config());
-                    let cost = |classes: usize| plan.methods[*index].cost(tokens, classes);
-                    demand.add(model, &cost(expected), &cost(most));
+                    demand.add_method(plan, *index);
+                    demand.add_quality(plan, *index);
                 }
-                (Question::Attention(plan), Part::Attention) => demand.held += attention::bytes(plan, tokens),
+                // What is computed anyway is compared as it is.
+                (Question::Explain(plan), Part::Agreement) => (0..plan.methods.len())
+                    .filter(|index| !parts.contains(&Part::Method(*index)))
+                    .for_each(|index| demand.add_method(plan, index)),
+                (Question::Attention(plan), Part::Attention) => {
+                    demand.held += attention::bytes(plan, tokens);
+                    let norms = if plan.norms { Passes::FORWARD } else { Passes::NONE };
+                    demand.add(model, &Cost::exactly(norms, 0), &Cost::exactly(norms, 0));
+                }
                 _ => {}
             }
+        }
+        if self.moves_the_text(parts) {
+            demand.hold_another(model, self.kept_for(parts));
         }
         demand
     }
 
-    /// The text as the network gets it, unless the answer would be too large.
+    /// Whether a text is moved a little, with a forward pass of its own, to see how far scores move.
+    fn moves_the_text(&self, parts: &[Part]) -> bool {
+        let is_full = matches!(self, Question::Explain(plan) if plan.quality == Some(Depth::Full));
+        is_full && parts.iter().any(|part| matches!(part, Part::Method(_)))
+    }
+
+    /// The text as the network gets it, unless the answer would be too large, or what is asked does not suit the
+    /// text.
     ///
     /// # Errors
-    /// [`Failure::Text`], [`Failure::TooLarge`].
+    /// [`Failure::Text`], [`Failure::TooLarge`], [`Failure::Field`], [`Failure::TooManyTokens`].
     pub fn encode(&self, sent: &OwnedText) -> Result<EncodedText, Failure> {
-        let text = self.model().encode(sent.as_text(), self.truncate())?;
-        if let Question::Attention(plan) = self {
-            attention::check_size(plan, text.tokens.len())?;
+        let text = match self.windows() {
+            Some(windows) => windows.encode(self.model(), sent.as_text())?,
+            None => self.model().encode(sent.as_text(), self.truncate())?,
+        };
+        match self {
+            Question::Attention(plan) => attention::check_text(plan, &text)?,
+            Question::Explain(plan) => check_length(plan, text.tokens.len())?,
+            Question::Predict(_) => {}
         }
         Ok(text)
     }
 
-    fn part(self: &Arc<Self>, part: Part, sent: &OwnedText, subject: &Subject) -> Result<Made, Failure> {
-        match (self.as_ref(), part) {
-            (Question::Explain(plan), Part::Method(index)) => explained(plan, index, subject),
-            (Question::Attention(_), Part::Attention) => self.attention(subject),
-            (_, Part::Sentences) => parts::sentences(subject.text()),
-            _ => parts::reading(subject.model(), sent, subject.text(), subject.prediction()),
+    fn part(
+        &self,
+        part: Part,
+        sent: &OwnedText,
+        subject: &Subject,
+        explained: Option<&mut Explained<'_>>,
+    ) -> Result<Made, Failure> {
+        match (self, part, explained) {
+            (_, Part::Method(index), Some(explained)) => explained.by(index),
+            (_, Part::Agreement, Some(explained)) => explained.agreement(),
+            (Question::Attention(plan), Part::Attention, _) => looked_at(plan, subject),
+            (_, Part::Sentences, _) => parts::sentences(subject.text()),
+            _ => parts::reading(sent, subject),
         }
-    }
-
-    /// No pass of the network, but millions of numbers to count and to write.
-    fn attention(self: &Arc<Self>, subject: &Subject) -> Result<Made, Failure> {
-        let (question, traced) = (self.clone(), subject.clone());
-        let view = move |()| match question.as_ref() {
-            Question::Attention(plan) => Ok(parts::attention(&attention::view(plan, &traced)?)),
-            Question::Explain(_) | Question::Predict(_) => Err(ExplainError::Cancelled),
-        };
-        let mut made = subject.map(vec![()], |()| Passes::NONE, view)?;
-        made.pop().unwrap_or(Err(Failure::Cancelled))
     }
 }
 
-fn explained(plan: &ExplainPlan, index: usize, subject: &Subject) -> Result<Made, Failure> {
-    let configured = &plan.methods[index];
-    let classes = plan.target.classes(subject.prediction());
-    let attributions = configured.attribute(subject, &classes, plan.seed)?;
-    let nothing_predicted = subject.prediction().decision == Decision::Labels(Vec::new());
-    let fallback = nothing_predicted && plan.target == ResolvedTarget::Predicted;
-    let id = configured.method().id();
-    parts::explanations(id, subject.model(), plan.granularity, subject.text(), &attributions, fallback)
+/// Refuses a text that is longer than one of the methods takes.
+fn check_length(plan: &ExplainPlan, tokens: usize) -> Result<(), Failure> {
+    for configured in &plan.methods {
+        if let Some(limit) = configured.token_limit().filter(|limit| tokens > limit.tokens) {
+            let (method, remedy) = (configured.method().id(), limit.remedy);
+            return Err(Failure::TooManyTokens { method, tokens, limit: limit.tokens, remedy });
+        }
+    }
+    Ok(())
+}
+
+fn looked_at(plan: &AttentionPlan, subject: &Subject) -> Result<Made, Failure> {
+    let view = attention::view(plan, subject)?;
+    // No pass of the network, but millions of numbers to write.
+    let mut made = subject.map(vec![view], |_| Passes::NONE, |view| Ok(parts::attention(&view)))?;
+    made.pop().unwrap_or(Err(Failure::Cancelled))
+}
+
+/// Whether an answer says how far its methods agree.
+fn compares(plan: &ExplainPlan) -> bool {
+    plan.quality.is_some() && plan.methods.len() > 1
 }
 
 fn fail(parts: &[(Part, ResultKey)], failure: &Failure, give: &mut dyn FnMut(Computed)) {

@@ -34,6 +34,10 @@ impl Configured for Faulty {
         Cost::NOTHING
     }
 
+    fn with_other_baselines(&self, _: &Model) -> Vec<(&'static str, Box<dyn Configured>)> {
+        Vec::new()
+    }
+
     fn attribute(&self, _: &Subject, _: &[usize], _: u64) -> Result<Vec<Attribution>, ExplainError> {
         panic!("out of luck")
     }
@@ -65,7 +69,9 @@ fn question(model: Arc<Model>, methods: Vec<Box<dyn Configured>>) -> Arc<Questio
         target: ResolvedTarget::Predicted,
         target_as_asked: "predicted".into(),
         granularity: Granularity::Word,
+        quality: None,
         truncate: false,
+        windows: None,
         seed: 0,
     }))
 }
@@ -75,7 +81,10 @@ async fn a_panic_in_a_method_fails_who_asked_for_it_and_the_worker_lives_on() {
     let (engine, metrics) = engine();
     let model = engine.models()[0].clone();
     let faulty = question(model.clone(), vec![Box::new(Faulty)]);
-    let sound = question(model.clone(), vec![registry::METHODS[1].configure(None, &model).unwrap()]);
+    let sound = question(
+        model.clone(),
+        vec![registry::METHODS[1].configure(None, &model, Granularity::Word).unwrap()],
+    );
     let visit = || Visit::of(Duration::from_secs(60));
     let text = || OwnedText { text: "the film is good".into(), text_pair: None };
     for round in 1..=2 {

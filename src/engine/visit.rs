@@ -14,7 +14,7 @@ use super::seconds::Seconds;
 use super::{Engine, Failure, OwnedText, Question, put_together};
 use crate::cache::durable::Unavailable;
 use crate::cache::memory::Record;
-use crate::identity::{Recipe, ResponseId, ResultKey};
+use crate::identity::{Recipe, ResponseId, ResultKey, Shape};
 use crate::metrics::Source;
 
 /// A request that is being answered, for one text or many.
@@ -33,6 +33,8 @@ pub struct Visit {
 pub struct Told {
     /// Its identity.
     pub id: ResponseId,
+    /// Which parts it has.
+    pub shape: Shape,
     /// JSON: a function of the id alone.
     pub body: Vec<u8>,
     /// Where its results came from.
@@ -177,7 +179,15 @@ impl Engine {
             self.metrics.results_used(source, count as u64);
         }
         let body = put_together(id, &recipe, &records);
-        Ok(Told { id, body, sources, stored, queued: gathered.queued, computed: gathered.computed })
+        Ok(Told {
+            id,
+            shape: recipe.shape,
+            body,
+            sources,
+            stored,
+            queued: gathered.queued,
+            computed: gathered.computed,
+        })
     }
 
     async fn fetch_rest(

@@ -12,6 +12,8 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::cost::Cost;
+pub use super::family::Family;
+use super::granularity::Granularity;
 use super::output::Output;
 use super::subject::Subject;
 use crate::json_pointer;
@@ -28,9 +30,46 @@ pub struct Attribution {
     pub scores: Vec<f64>,
     /// How well the scores add up, for methods where they should.
     pub convergence: Option<Convergence>,
+    /// For methods that sample: how far chance moves each score, as the standard deviation of its estimate,
+    /// one per token. That of a word is at most the sum of its tokens'.
+    pub standard_errors: Option<Vec<f64>>,
+    /// For relevance methods: what the scores leave out of the output, output − Σ scores, which went to
+    /// the network's biases.
+    pub residue: Option<f64>,
 }
 
-/// How closely the scores of a path method add up to the change of the output.
+impl Attribution {
+    /// Scores for an output of a class, and nothing else to say of them.
+    pub fn new(class: usize, output: Output, scores: Vec<f64>) -> Self {
+        Attribution { class: Some(class), output: Some(output), ..Self::of_no_class(scores) }
+    }
+
+    /// Scores that look at no class and are no share of an output.
+    pub fn of_no_class(scores: Vec<f64>) -> Self {
+        Attribution {
+            class: None,
+            output: None,
+            scores,
+            convergence: None,
+            standard_errors: None,
+            residue: None,
+        }
+    }
+}
+
+impl Attribution {
+    /// Whether every number is finite in the single precision in which it is told.
+    fn is_finite(&self) -> bool {
+        let errors = self.standard_errors.iter().flatten();
+        let sums = self.convergence.iter().flat_map(|convergence| {
+            [convergence.delta, convergence.tolerance, convergence.baseline_output, convergence.target_output]
+        });
+        let numbers = self.scores.iter().chain(errors).copied().chain(self.residue).chain(sums);
+        numbers.into_iter().all(|number| (number as f32).is_finite())
+    }
+}
+
+/// How closely scores add up to the change of the output, and what that took.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Convergence {
     /// Σ scores − (output(text) − output(baseline)), signed.
@@ -39,28 +78,16 @@ pub struct Convergence {
     pub tolerance: f64,
     /// Whether |delta| is within the tolerance and, for adaptive rules, the scores have settled.
     pub converged: bool,
-    /// Nodes of the quadrature rule behind the scores.
+    /// Nodes of the quadrature rule behind the scores; for methods that sample, the samples.
     pub steps: usize,
     /// Gradients evaluated for this target, all rounds together.
     pub gradients: usize,
+    /// Altered texts that were run forward alone; 0 for methods that take gradients.
+    pub forwards: usize,
     /// The output at the baseline.
     pub baseline_output: f64,
     /// The output at the text itself.
     pub target_output: f64,
-}
-
-/// The families that methods belong to: `gradient` (by derivatives of the output), `attention` (by
-/// attention weights alone), `control` (by chance, for comparison).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(example = "gradient")]
-pub enum Family {
-    /// By derivatives of the output.
-    Gradient,
-    /// By attention weights alone.
-    Attention,
-    /// By chance, for comparison.
-    Control,
 }
 
 /// A fault in the options of a method.
@@ -82,6 +109,15 @@ impl OptionFault {
     pub fn new(option: &str, detail: impl Into<String>) -> Self {
         OptionFault { option: Some(option.to_owned()), detail: detail.into() }
     }
+}
+
+/// How long a text a method takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenLimit {
+    /// The most tokens, special ones included.
+    pub tokens: usize,
+    /// What to do about a longer text.
+    pub remedy: &'static str,
 }
 
 /// Why a method gave no scores.
@@ -113,12 +149,20 @@ pub enum ExplainError {
 pub trait AttributionMethod: Send + Sync + 'static {
     /// Its id in requests and answers.
     const ID: &'static str;
+    /// Its name as the field writes it.
+    const NAME: &'static str;
     /// Raised whenever its scores change for the same input: part of every result key.
     const VERSION: u32;
     /// The family it belongs to.
     const FAMILY: Family;
-    /// One sentence: what a score means.
+    /// One or two sentences: what a score means.
     const SUMMARY: &'static str;
+    /// The score of a token, as a formula in plain text.
+    const FORMULA: &'static str;
+    /// What it takes, in passes of the network over the text, in words.
+    const EFFORT: &'static str;
+    /// When not to use it, or how not to read it.
+    const CAUTION: &'static str;
     /// Where it was published.
     const SOURCE: &'static str;
     /// Whether the seed changes its scores.
@@ -127,20 +171,30 @@ pub trait AttributionMethod: Send + Sync + 'static {
     const USES_TARGET: bool = true;
     /// What it reads of the text's own forward pass.
     const KEEP: Keep;
+    /// How long a text it takes; none where any will do that the model takes. Longer ones are refused before
+    /// anything is computed.
+    const TOKEN_LIMIT: Option<TokenLimit> = None;
     /// Its options; `Default` gives the documented defaults, `Serialize` the canonical form.
     type Options: DeserializeOwned + Serialize + ToSchema + Default + Debug + Send + Sync;
 
-    /// Fills in defaults that depend on other options, so that equal meanings have equal forms.
-    fn completed(options: Self::Options) -> Self::Options {
+    /// Fills in defaults that depend on other options or on the unit that scores are asked for, so that
+    /// equal meanings have equal forms.
+    fn completed(options: Self::Options, _granularity: Granularity) -> Self::Options {
         options
     }
 
-    /// Checks options against each other and against the model.
+    /// Checks options against each other, against the model, and against the unit that scores are asked for.
     ///
     /// # Errors
     /// The first option that does not fit.
-    fn check(_options: &Self::Options, _model: &Model) -> Result<(), OptionFault> {
+    fn check(_options: &Self::Options, _model: &Model, _granularity: Granularity) -> Result<(), OptionFault> {
         Ok(())
+    }
+
+    /// The same question with what stands for "nothing" exchanged, each by its name: how far the scores hang
+    /// on that choice. Empty for methods that make no such choice.
+    fn with_other_baselines(_options: &Self::Options, _model: &Model) -> Vec<(&'static str, Self::Options)> {
+        Vec::new()
     }
 
     /// What it will take for a text of so many tokens and so many classes, beyond the text's own forward
@@ -165,12 +219,20 @@ pub trait AttributionMethod: Send + Sync + 'static {
 pub trait Method: Send + Sync {
     /// Its id in requests and answers.
     fn id(&self) -> &'static str;
+    /// Its name as the field writes it.
+    fn name(&self) -> &'static str;
     /// Changes with its scores.
     fn version(&self) -> u32;
     /// The family it belongs to.
     fn family(&self) -> Family;
-    /// One sentence: what a score means.
+    /// One or two sentences: what a score means.
     fn summary(&self) -> &'static str;
+    /// The score of a token, as a formula in plain text.
+    fn formula(&self) -> &'static str;
+    /// What it takes, in words.
+    fn effort(&self) -> &'static str;
+    /// When not to use it, or how not to read it.
+    fn caution(&self) -> &'static str;
     /// Where it was published.
     fn source(&self) -> &'static str;
     /// Whether the seed changes its scores.
@@ -181,11 +243,16 @@ pub trait Method: Send + Sync {
     fn default_options(&self) -> Value;
     /// The name of its options' schema, and all schemas that this one needs, itself included.
     fn options_schema(&self) -> (String, Vec<(String, RefOr<Schema>)>);
-    /// Takes options for a model; none means the defaults.
+    /// Takes options for a model and a unit of scores; none means the defaults.
     ///
     /// # Errors
     /// An unknown option, one of the wrong type, or one that does not fit the model.
-    fn configure(&self, options: Option<&Value>, model: &Model) -> Result<Box<dyn Configured>, OptionFault>;
+    fn configure(
+        &self,
+        options: Option<&Value>,
+        model: &Model,
+        granularity: Granularity,
+    ) -> Result<Box<dyn Configured>, OptionFault>;
 }
 
 /// A method with its options settled.
@@ -196,8 +263,14 @@ pub trait Configured: Send + Sync {
     fn canonical_options(&self) -> String;
     /// See [`AttributionMethod::KEEP`].
     fn keep(&self) -> Keep;
+    /// See [`AttributionMethod::TOKEN_LIMIT`].
+    fn token_limit(&self) -> Option<TokenLimit> {
+        None
+    }
     /// See [`AttributionMethod::cost`].
     fn cost(&self, tokens: usize, classes: usize) -> Cost;
+    /// See [`AttributionMethod::with_other_baselines`].
+    fn with_other_baselines(&self, model: &Model) -> Vec<(&'static str, Box<dyn Configured>)>;
     /// See [`AttributionMethod::attribute`].
     ///
     /// # Errors
@@ -231,6 +304,10 @@ impl<M: AttributionMethod> Method for Registered<M> {
         M::ID
     }
 
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
     fn version(&self) -> u32 {
         M::VERSION
     }
@@ -241,6 +318,18 @@ impl<M: AttributionMethod> Method for Registered<M> {
 
     fn summary(&self) -> &'static str {
         M::SUMMARY
+    }
+
+    fn formula(&self) -> &'static str {
+        M::FORMULA
+    }
+
+    fn effort(&self) -> &'static str {
+        M::EFFORT
+    }
+
+    fn caution(&self) -> &'static str {
+        M::CAUTION
     }
 
     fn source(&self) -> &'static str {
@@ -256,7 +345,17 @@ impl<M: AttributionMethod> Method for Registered<M> {
     }
 
     fn default_options(&self) -> Value {
-        serde_json::to_value(M::completed(M::Options::default())).unwrap_or(Value::Null)
+        let completed = |granularity| {
+            serde_json::to_value(M::completed(M::Options::default(), granularity)).unwrap_or(Value::Null)
+        };
+        let (mut options, others) = (completed(Granularity::Word), completed(Granularity::Token));
+        // What hangs on the request is null: nothing else would be right for every one.
+        for (name, value) in options.as_object_mut().into_iter().flatten() {
+            if *value != others[name.as_str()] {
+                *value = Value::Null;
+            }
+        }
+        options
     }
 
     fn options_schema(&self) -> (String, Vec<(String, RefOr<Schema>)>) {
@@ -266,7 +365,12 @@ impl<M: AttributionMethod> Method for Registered<M> {
         (name, schemas)
     }
 
-    fn configure(&self, given: Option<&Value>, model: &Model) -> Result<Box<dyn Configured>, OptionFault> {
+    fn configure(
+        &self,
+        given: Option<&Value>,
+        model: &Model,
+        granularity: Granularity,
+    ) -> Result<Box<dyn Configured>, OptionFault> {
         let options = match given {
             None => M::Options::default(),
             // serde would read an array as the options in the order of their declaration.
@@ -276,8 +380,8 @@ impl<M: AttributionMethod> Method for Registered<M> {
             Some(value) => serde_path_to_error::deserialize(value).map_err(option_fault)?,
         };
         refuse_objects_for_names(given, &options)?;
-        M::check(&options, model)?;
-        let options = M::completed(options);
+        M::check(&options, model, granularity)?;
+        let options = M::completed(options, granularity);
         Ok(Box::new(ConfiguredMethod::<M> { options }))
     }
 }
@@ -321,8 +425,18 @@ impl<M: AttributionMethod> Configured for ConfiguredMethod<M> {
         M::KEEP
     }
 
+    fn token_limit(&self) -> Option<TokenLimit> {
+        M::TOKEN_LIMIT
+    }
+
     fn cost(&self, tokens: usize, classes: usize) -> Cost {
         M::cost(&self.options, tokens, classes)
+    }
+
+    fn with_other_baselines(&self, model: &Model) -> Vec<(&'static str, Box<dyn Configured>)> {
+        let configured = |options| Box::new(ConfiguredMethod::<M> { options }) as Box<dyn Configured>;
+        let others = M::with_other_baselines(&self.options, model).into_iter();
+        others.map(|(name, options)| (name, configured(options))).collect()
     }
 
     fn attribute(
@@ -332,7 +446,7 @@ impl<M: AttributionMethod> Configured for ConfiguredMethod<M> {
         seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {
         let attributions = M::attribute(&self.options, subject, classes, seed)?;
-        match attributions.iter().flat_map(|attribution| &attribution.scores).all(|score| score.is_finite()) {
+        match attributions.iter().all(Attribution::is_finite) {
             true => Ok(attributions),
             false => Err(ExplainError::NotFinite),
         }

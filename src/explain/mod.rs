@@ -6,13 +6,19 @@
 pub mod attention;
 pub mod attribution;
 pub mod cancellation;
+pub mod chance;
 pub mod cost;
 pub mod crew;
+pub mod faithfulness;
+pub mod family;
 pub mod granularity;
+pub mod layout;
 pub mod method;
 pub mod output;
 pub mod registry;
+pub mod schema;
 pub mod subject;
+pub mod windows;
 
 pub use cancellation::Cancellation;
 pub use cost::{Cost, Passes};
@@ -20,3 +26,4 @@ pub use crew::Crew;
 pub use method::{Attribution, Configured, Convergence, ExplainError, Family, Method, OptionFault};
 pub use output::Output;
 pub use subject::Subject;
+pub use windows::{Combine, Windows};

@@ -4,19 +4,30 @@ use std::sync::Arc;
 
 use super::cost::Passes;
 use super::crew::{self, Crew};
+use super::layout::{Combination, Layout};
 use super::method::ExplainError;
 use super::output::Output;
-use crate::model::{Batch, Cotangent, EncodedText, Keep, Matrix, Model, Prediction, Trace, Wanted};
+use super::windows::{Window, Windows};
+use crate::model::{
+    Batch, Cotangent, EncodedText, Gradients, Interventions, Keep, Matrix, Model, Prediction, Sequence,
+    Trace, Wanted,
+};
 
-/// One tokenised text with its forward pass. A clone is the same subject, cheap to send to another thread.
+/// One tokenised text with its forward pass: whole, or in windows with a pass each. A clone is the same subject,
+/// cheap to send to another thread.
 #[derive(Clone)]
 pub struct Subject(Arc<Parts>);
 
 struct Parts {
     model: Arc<Model>,
     text: EncodedText,
-    batch: Batch,
-    trace: Option<Trace>,
+    layout: Layout,
+    /// Of the whole text: `[tokens, hidden]`.
+    embeddings: Vec<f32>,
+    /// Of each window; empty where nothing but the outputs was kept.
+    traces: Vec<Trace>,
+    /// `[window][label]`
+    window_logits: Vec<Vec<f32>>,
     prediction: Prediction,
     crew: Arc<dyn Crew>,
 }
@@ -33,20 +44,74 @@ impl Subject {
         keep: Keep,
         crew: Arc<dyn Crew>,
     ) -> Result<Self, ExplainError> {
-        let batch = model.encoder().batch(&text.ids, &text.type_ids)?;
-        let (trace, logits) = match keep {
-            Keep::Outputs => (None, crew.logits(&model, vec![batch.clone()])?.concat()),
+        let layout = Layout::whole(&text);
+        Self::laid_out(model, text, layout, keep, crew)
+    }
+
+    /// The same, of a text in windows.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn in_windows(
+        model: Arc<Model>,
+        text: EncodedText,
+        windows: Windows,
+        keep: Keep,
+        crew: Arc<dyn Crew>,
+    ) -> Result<Self, ExplainError> {
+        let layout = Layout::of(windows, &text);
+        Self::laid_out(model, text, layout, keep, crew)
+    }
+
+    fn laid_out(
+        model: Arc<Model>,
+        text: EncodedText,
+        layout: Layout,
+        keep: Keep,
+        crew: Arc<dyn Crew>,
+    ) -> Result<Self, ExplainError> {
+        let embeddings = model.encoder().word_embeddings(&text.ids)?;
+        Self::of_embeddings(model, text, layout, embeddings, keep, crew)
+    }
+
+    fn of_embeddings(
+        model: Arc<Model>,
+        text: EncodedText,
+        layout: Layout,
+        embeddings: Vec<f32>,
+        keep: Keep,
+        crew: Arc<dyn Crew>,
+    ) -> Result<Self, ExplainError> {
+        let windows = layout.windows();
+        let batches: Vec<Batch> =
+            windows.iter().map(|window| batch(&model, &text, window, &embeddings)).collect();
+        // What would be kept of many windows is too much to hold: they run again when a gradient is wanted.
+        let keep = if windows.len() > 1 { Keep::Outputs } else { keep };
+        let (traces, window_logits) = match keep {
+            Keep::Outputs => (Vec::new(), crew.logits(&model, batches)?),
             _ => {
-                let trace = traced(&model, &batch, keep, crew.as_ref())?;
-                let logits = trace.logits(0).to_vec();
-                (Some(trace), logits)
+                let traces = traced(&model, batches, keep, layout.longest(), crew.as_ref())?;
+                let logits = traces.iter().map(|trace| trace.logits(0).to_vec()).collect();
+                (traces, logits)
             }
         };
-        if !logits.iter().all(|logit| logit.is_finite()) {
-            return Err(ExplainError::NotFinite);
+        check_finite(&window_logits)?;
+        let prediction = Prediction::new(model.config(), layout.combination().combined(&window_logits));
+        let parts = Parts { model, text, layout, embeddings, traces, window_logits, prediction, crew };
+        Ok(Subject(Arc::new(parts)))
+    }
+
+    /// The same text with other word embeddings, `[tokens, hidden]`, and a forward pass of its own.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; embeddings of another shape.
+    pub fn with_embeddings(&self, embeddings: Vec<f32>, keep: Keep) -> Result<Self, ExplainError> {
+        let parts = &self.0;
+        if embeddings.len() != parts.embeddings.len() {
+            return Err(candle_core::Error::Msg("embeddings of another shape than the text's".into()).into());
         }
-        let prediction = Prediction::new(model.config(), logits);
-        Ok(Subject(Arc::new(Parts { model, text, batch, trace, prediction, crew })))
+        let (model, text, layout) = (parts.model.clone(), parts.text.clone(), parts.layout.clone());
+        Self::of_embeddings(model, text, layout, embeddings, keep, parts.crew.clone())
     }
 
     /// The model.
@@ -59,28 +124,73 @@ impl Subject {
         &self.0.text
     }
 
-    /// Number of tokens.
+    /// Number of tokens of the whole text.
     pub fn tokens(&self) -> usize {
         self.0.text.tokens.len()
     }
 
-    /// The text as the network gets it.
-    pub fn batch(&self) -> &Batch {
-        &self.0.batch
+    /// The word embeddings of the whole text: `[tokens, hidden]`. The network gets them as [`Self::batches`] lays
+    /// them out.
+    pub fn embeddings(&self) -> &[f32] {
+        &self.0.embeddings
+    }
+
+    /// How the text is laid out.
+    pub fn layout(&self) -> &Layout {
+        &self.0.layout
+    }
+
+    /// The text with these word embeddings, `[tokens, hidden]`, as the network gets it: one batch a window.
+    pub fn batches(&self, embeddings: &[f32]) -> Vec<Batch> {
+        self.layout().windows().iter().map(|window| self.batch(window, embeddings)).collect()
+    }
+
+    /// One window of the text with these word embeddings of the whole text, `[tokens, hidden]`.
+    pub fn batch(&self, window: &Window, embeddings: &[f32]) -> Batch {
+        batch(self.model(), self.text(), window, embeddings)
+    }
+
+    /// What the network gets of a window beside its word embeddings.
+    pub fn sequence(&self, window: &Window) -> Sequence {
+        sequence(self.text(), window)
     }
 
     /// The forward pass.
     ///
     /// # Errors
-    /// Nothing but the outputs was kept of it: no method that reads a trace was asked for.
+    /// Nothing but the outputs was kept of it: no method that reads a trace was asked for. A text in several
+    /// windows: there are as many passes.
     pub fn trace(&self) -> Result<&Trace, ExplainError> {
-        let untraced = || candle_core::Error::Msg("the text's forward pass was not kept".into());
-        self.0.trace.as_ref().ok_or_else(|| untraced().into())
+        match self.0.traces.as_slice() {
+            [trace] => Ok(trace),
+            [] => Err(untraced()),
+            _ => {
+                Err(candle_core::Error::Msg("a text in windows has no forward pass of its own".into()).into())
+            }
+        }
     }
 
     /// What the model says of the text.
     pub fn prediction(&self) -> &Prediction {
         &self.0.prediction
+    }
+
+    /// The logits of each window, `[window][label]`; of a whole text, its own.
+    pub fn window_logits(&self) -> &[Vec<f32>] {
+        &self.0.window_logits
+    }
+
+    /// How the logits of windows become those of the text, as it is at the text itself and linear everywhere: the
+    /// windows that are the largest there are so all along, as the class that is explained is the same.
+    pub fn pinned(&self) -> Combination {
+        self.layout().combination().pinned(self.window_logits())
+    }
+
+    /// The windows that an output of these classes depends on, where `combination` makes one of all, by their indices.
+    pub fn windows_of(&self, combination: &Combination, output: Output, classes: &[usize]) -> Vec<usize> {
+        let all: Vec<usize> = (0..self.prediction().logits.len()).collect();
+        let labels = if output == Output::Logit { classes } else { &all };
+        combination.windows_of(self.layout().windows().len(), labels)
     }
 
     /// An output of a class for this text.
@@ -94,7 +204,8 @@ impl Subject {
     }
 
     /// Works on every item, each on one thread, several at a time, and gives the outcomes in order.
-    /// `passes` says how often an item runs the network over the text. What takes long belongs in here.
+    /// `passes` says how often an item runs the network over the text, or over one of its windows. What takes long
+    /// belongs in here.
     ///
     /// # Errors
     /// That of the first item in order that failed; [`ExplainError::Cancelled`].
@@ -104,7 +215,7 @@ impl Subject {
         passes: impl Fn(&I) -> Passes,
         work: impl Fn(I) -> Result<T, ExplainError> + Send + Sync + 'static,
     ) -> Result<Vec<T>, ExplainError> {
-        crew::map(self.0.crew.as_ref(), self.tokens(), items, passes, work)
+        crew::map(self.0.crew.as_ref(), self.layout().longest(), items, passes, work)
     }
 
     /// The logits of other batches: one row for each sequence, in order. They may travel with those of
@@ -121,23 +232,107 @@ impl Subject {
     /// # Errors
     /// A subject whose forward was not kept for gradients.
     pub fn gradients(&self, output: Output, classes: &[usize]) -> Result<Vec<Matrix>, ExplainError> {
+        let windows = self.layout().windows().len();
         let subject = self.clone();
-        self.map(classes.to_vec(), |_| Passes::new(0, 1), move |class| subject.gradient(output, class))
+        if windows == 1 {
+            let gradient = move |class| subject.gradient(output, class, 0, subject.trace()?);
+            return self.map(classes.to_vec(), |_| Passes::new(0, 1), gradient);
+        }
+        let asked = classes.to_vec();
+        let of_window = move |window: usize| {
+            let batch = subject.batch(&subject.layout().windows()[window], subject.embeddings());
+            let trace = subject.model().encoder().forward(&batch, Keep::OutputGradients)?;
+            let gradient = |class: &usize| subject.gradient(output, *class, window, &trace);
+            Ok((window, asked.iter().map(gradient).collect::<Result<Vec<_>, ExplainError>>()?))
+        };
+        let width = self.model().config().hidden_size;
+        let nothing = Matrix { values: vec![0.0; self.embeddings().len()], width };
+        let mut sums = vec![nothing; classes.len()];
+        let all: Vec<usize> = (0..windows).collect();
+        // So many at a time that nobody idles, and that few gradients are in memory.
+        for some in all.chunks(2 * self.crew_members()) {
+            let passes = |_: &usize| Passes::new(1, classes.len());
+            for (window, gradients) in self.map(some.to_vec(), passes, of_window.clone())? {
+                sums.iter_mut().zip(gradients).for_each(|(sum, gradient)| {
+                    self.layout().windows()[window].add_rows(sum, &gradient);
+                });
+            }
+        }
+        Ok(sums)
     }
 
-    fn gradient(&self, output: Output, class: usize) -> Result<Matrix, ExplainError> {
-        let trace = self.trace()?;
-        let derivative = output.derivative(self.model().config().problem, &self.prediction().logits, class);
+    /// That of one window's rows.
+    fn gradient(
+        &self,
+        output: Output,
+        class: usize,
+        window: usize,
+        trace: &Trace,
+    ) -> Result<Matrix, ExplainError> {
+        let derivative = self.derivative(output, class);
+        let derivative = self.layout().combination().derivative(self.window_logits(), window, &derivative);
         let cotangent = Cotangent::of_logits(&derivative, 1);
-        let gradients = self.model().encoder().backward(trace, &cotangent, &Wanted::word_embeddings())?;
-        Ok(gradients.word_embeddings)
+        let encoder = self.model().encoder();
+        Ok(encoder.backward(trace, &cotangent, &Wanted::word_embeddings())?.word_embeddings)
+    }
+
+    /// The gradients of an output of a class wherever they are wanted: one backward pass, which takes long.
+    ///
+    /// # Errors
+    /// A subject whose forward was not kept for these gradients; a text in several windows.
+    pub fn gradients_at(
+        &self,
+        output: Output,
+        class: usize,
+        wanted: &Wanted,
+    ) -> Result<Gradients, ExplainError> {
+        let cotangent = Cotangent::of_logits(&self.derivative(output, class), 1);
+        Ok(self.model().encoder().backward(self.trace()?, &cotangent, wanted)?)
+    }
+
+    /// The derivative of an output by the text's logits.
+    fn derivative(&self, output: Output, class: usize) -> Vec<f32> {
+        output.derivative(self.model().config().problem, &self.prediction().logits, class)
     }
 }
 
-fn traced(model: &Arc<Model>, batch: &Batch, keep: Keep, crew: &dyn Crew) -> Result<Trace, ExplainError> {
-    let tokens = batch.sequences.iter().map(|sequence| sequence.tokens()).sum();
-    let (model, batch) = (model.clone(), batch.clone());
-    let run = move |()| Ok(model.encoder().forward(&batch, keep)?);
-    let mut traces = crew::map(crew, tokens, vec![()], |()| Passes::FORWARD, run)?;
-    traces.pop().ok_or(ExplainError::Cancelled)
+/// Refuses logits that are not finite.
+///
+/// # Errors
+/// [`ExplainError::NotFinite`].
+pub fn check_finite(logits: &[Vec<f32>]) -> Result<(), ExplainError> {
+    match logits.iter().flatten().all(|logit| logit.is_finite()) {
+        true => Ok(()),
+        false => Err(ExplainError::NotFinite),
+    }
+}
+
+fn untraced() -> ExplainError {
+    candle_core::Error::Msg("the text's forward pass was not kept".into()).into()
+}
+
+fn batch(model: &Model, text: &EncodedText, window: &Window, embeddings: &[f32]) -> Batch {
+    let width = model.config().hidden_size;
+    let mut rows = Vec::with_capacity(window.tokens() * width);
+    for run in window.runs() {
+        rows.extend_from_slice(&embeddings[run.start * width..run.end * width]);
+    }
+    Batch { word_embeddings: rows, sequences: vec![sequence(text, window)] }
+}
+
+fn sequence(text: &EncodedText, window: &Window) -> Sequence {
+    let type_ids = window.rows().map(|row| text.type_ids[row]).collect();
+    Sequence { type_ids, interventions: Interventions::none() }
+}
+
+fn traced(
+    model: &Arc<Model>,
+    batches: Vec<Batch>,
+    keep: Keep,
+    tokens: usize,
+    crew: &dyn Crew,
+) -> Result<Vec<Trace>, ExplainError> {
+    let model = model.clone();
+    let run = move |batch: Batch| Ok(model.encoder().forward(&batch, keep)?);
+    crew::map(crew, tokens, batches, |_| Passes::FORWARD, run)
 }

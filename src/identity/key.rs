@@ -42,6 +42,8 @@ pub struct ResultInputs<'a> {
     pub text: &'a str,
     /// The second text of a pair.
     pub text_pair: Option<&'a str>,
+    /// The windows over the text, where it is not read whole.
+    pub windows: Option<&'a str>,
 }
 
 /// The identity of one result.
@@ -63,6 +65,10 @@ impl ResultKey {
         fields.optional(inputs.seed, |fields, seed| fields.number(seed));
         fields.text(inputs.text);
         fields.optional(inputs.text_pair, |fields, pair| fields.text(pair));
+        // A field more, and only where it is asked for: other keys are as they were before there were windows.
+        if let Some(windows) = inputs.windows {
+            fields.text(windows);
+        }
         ResultKey(fields.finish())
     }
 }
@@ -151,6 +157,7 @@ mod tests {
             seed: None,
             text: "good",
             text_pair: None,
+            windows: None,
         }
     }
 
@@ -173,6 +180,8 @@ mod tests {
             ResultInputs { text: "goo", ..base },
             ResultInputs { text_pair: Some(""), ..base },
             ResultInputs { text: "goo", text_pair: Some("d"), ..base },
+            ResultInputs { windows: Some("{}"), ..base },
+            ResultInputs { text_pair: Some("{}"), ..base },
         ];
         let keys: HashSet<ResultKey> = variants.iter().map(ResultKey::new).collect();
         assert_eq!(keys.len(), variants.len());

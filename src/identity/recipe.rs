@@ -11,11 +11,22 @@ pub enum Shape {
     Explain,
     /// The same with the list of sentences that the scores belong to.
     ExplainSentences,
+    /// The prediction with explanations, and how far they agree.
+    ExplainAgreement,
+    /// The same with the list of sentences that the scores belong to.
+    ExplainSentencesAgreement,
     /// The prediction with attention maps.
     Attention,
 }
 
-const SHAPES: [Shape; 4] = [Shape::Predict, Shape::Explain, Shape::ExplainSentences, Shape::Attention];
+const SHAPES: [Shape; 6] = [
+    Shape::Predict,
+    Shape::Explain,
+    Shape::ExplainSentences,
+    Shape::ExplainAgreement,
+    Shape::ExplainSentencesAgreement,
+    Shape::Attention,
+];
 
 impl Shape {
     /// Its name in ids and in the database.
@@ -24,6 +35,8 @@ impl Shape {
             Shape::Predict => "predict",
             Shape::Explain => "explain",
             Shape::ExplainSentences => "explain-sentences",
+            Shape::ExplainAgreement => "explain-agreement",
+            Shape::ExplainSentencesAgreement => "explain-sentences-agreement",
             Shape::Attention => "attention",
         }
     }

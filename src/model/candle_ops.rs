@@ -118,6 +118,14 @@ impl Ops for CandleOps {
         })
     }
 
+    fn norm_parameters(&self, norm: &CandleNorm) -> Result<NormParameters> {
+        Ok(NormParameters {
+            weight: norm.weight.to_vec1()?,
+            bias: norm.bias.to_vec1()?,
+            epsilon: norm.epsilon,
+        })
+    }
+
     fn apply(&self, linear: &CandleLinear, input: &Tensor) -> Result<Tensor> {
         in_blocks(input, &linear.transposed)?.broadcast_add(&linear.bias)
     }

@@ -45,11 +45,11 @@ impl Operators {
 
 /// A BERT sequence classifier, ready to run.
 pub struct Encoder {
-    network: AnyNetwork,
+    pub(super) network: AnyNetwork,
     workspaces: Workspaces,
 }
 
-enum AnyNetwork {
+pub(super) enum AnyNetwork {
     Kernels(Box<Network<KernelOps>>),
     Candle(Box<Network<CandleOps>>),
 }
@@ -230,6 +230,35 @@ impl Encoder {
         on_network!(self, network => network.masked_lm_logits(last_hidden))
     }
 
+    /// The output of a layer, from 0, with the value vectors of one token set to zero in all heads, and
+    /// everything else as in the pass: `[tokens, hidden]`.
+    ///
+    /// # Errors
+    /// A pass that was not kept with [`Keep::Gradients`], over several texts or with interventions; a layer or
+    /// token that there is not.
+    pub fn value_zeroed(&self, trace: &Trace, layer: usize, token: usize) -> Result<Matrix> {
+        match (&self.network, &trace.0) {
+            (AnyNetwork::Kernels(network), AnyPass::Kernels(pass)) => {
+                network.value_zeroed(pass, layer, token)
+            }
+            (AnyNetwork::Candle(network), AnyPass::Candle(pass)) => network.value_zeroed(pass, layer, token),
+            _ => candle_core::bail!("a trace of another encoder"),
+        }
+    }
+
+    /// How much each token gives to each other in a layer, from 0: the length of the sum over heads of weight ×
+    /// value × output matrix (Kobayashi et al. 2020, arXiv:2004.10102), `[queries, keys]`, never negative.
+    ///
+    /// # Errors
+    /// As [`Self::value_zeroed`].
+    pub fn value_norms(&self, trace: &Trace, layer: usize) -> Result<Matrix> {
+        match (&self.network, &trace.0) {
+            (AnyNetwork::Kernels(network), AnyPass::Kernels(pass)) => network.value_norms(pass, layer),
+            (AnyNetwork::Candle(network), AnyPass::Candle(pass)) => network.value_norms(pass, layer),
+            _ => candle_core::bail!("a trace of another encoder"),
+        }
+    }
+
     fn check_cotangent(&self, trace: &Trace, cotangent: &Cotangent) -> Result<()> {
         let config = self.config();
         let sequences = trace.rows().len();
@@ -248,7 +277,7 @@ impl Encoder {
     }
 
     /// Refuses what would index out of the tables or leave attention nothing to look at.
-    fn check(&self, batch: &Batch) -> Result<()> {
+    pub(super) fn check(&self, batch: &Batch) -> Result<()> {
         let config = self.config();
         let rows: usize = batch.sequences.iter().map(Sequence::tokens).sum();
         let values = batch.word_embeddings.len();

@@ -55,6 +55,18 @@ impl<O: Ops> Network<O> {
     fn embed(&self, batch: &Batch, pass: &mut Pass<O>) -> Result<O::Array> {
         let width = self.config.hidden_size;
         let mut sum = std::mem::take(&mut pass.embedded);
+        self.add_embeddings(batch, &mut sum);
+        let array = self.ops.array(&sum, width)?;
+        pass.embedded = sum;
+        let keep = pass.keep.differentiates();
+        let (output, saved) = self.ops.add_norm(&self.embeddings.norm, array, None, keep)?;
+        pass.embedding_norm = saved;
+        Ok(output)
+    }
+
+    /// Word, position and type embeddings, added up: `[rows, hidden]` in place of what `sum` held.
+    pub(super) fn add_embeddings(&self, batch: &Batch, sum: &mut Vec<f32>) {
+        let width = self.config.hidden_size;
         sum.clear();
         sum.extend_from_slice(&batch.word_embeddings);
         let tokens = batch.sequences.iter().flat_map(|sequence| sequence.type_ids.iter().enumerate());
@@ -65,12 +77,6 @@ impl<O: Ops> Network<O> {
                 *value = *value + of_type + of_position;
             }
         }
-        let array = self.ops.array(&sum, width)?;
-        pass.embedded = sum;
-        let keep = pass.keep.differentiates();
-        let (output, saved) = self.ops.add_norm(&self.embeddings.norm, array, None, keep)?;
-        pass.embedding_norm = saved;
-        Ok(output)
     }
 
     /// One layer: `[rows, hidden]` → `[rows, hidden]`, or → `[sequences, hidden]` with `only_first`.
@@ -95,24 +101,39 @@ impl<O: Ops> Network<O> {
         let (context, probabilities) =
             self.ops.attention(&attending, &queries, &keys_and_values, keep != Keep::Outputs)?;
         let (context, gated) = self.gate_heads(context, index, pass)?;
-        let attended = self.ops.apply(&layer.attention_output, gated.as_ref().unwrap_or(&context))?;
-        let (attended, attention_norm) =
-            self.ops.add_norm(&layer.attention_norm, attended, Some(residual), back)?;
-
-        let (neurons, slopes) =
-            self.ops.apply_activated(&layer.intermediate, self.config.activation, &attended, back)?;
-        let neurons = self.gate_neurons(neurons, index, pass)?;
-        let slopes = slopes.map(|slopes| self.gate_neurons(slopes, index, pass)).transpose()?;
-        let output = self.ops.apply(&layer.output, &neurons)?;
-        let (output, output_norm) = self.ops.add_norm(&layer.output_norm, output, Some(&attended), back)?;
+        let end = self.after_attention(index, gated.as_ref().unwrap_or(&context), residual, back, pass)?;
         pass.probabilities.extend(probabilities);
-        if let (Some(attention_norm), Some(slopes), Some(output_norm)) = (attention_norm, slopes, output_norm)
+        if let (Some(attention_norm), Some(slopes), Some(output_norm)) =
+            (end.attention_norm, end.slopes, end.output_norm)
         {
             let context = keep.traces().then_some(context);
             let saved = SavedLayer { queries, keys_and_values, context, attention_norm, slopes, output_norm };
             pass.layers.push(saved);
         }
-        Ok(output)
+        Ok(end.output)
+    }
+
+    /// The rest of a layer, from the context of its heads (after their gates) and the residual, `[rows, hidden]`
+    /// each; with what the way back needs if it is wanted.
+    pub(super) fn after_attention(
+        &self,
+        index: usize,
+        context: &O::Array,
+        residual: &O::Array,
+        keep: bool,
+        pass: &Pass<O>,
+    ) -> Result<LayerEnd<O>> {
+        let layer = &self.layers[index];
+        let attended = self.ops.apply(&layer.attention_output, context)?;
+        let (attended, attention_norm) =
+            self.ops.add_norm(&layer.attention_norm, attended, Some(residual), keep)?;
+        let (neurons, slopes) =
+            self.ops.apply_activated(&layer.intermediate, self.config.activation, &attended, keep)?;
+        let neurons = self.gate_neurons(neurons, index, pass)?;
+        let slopes = slopes.map(|slopes| self.gate_neurons(slopes, index, pass)).transpose()?;
+        let output = self.ops.apply(&layer.output, &neurons)?;
+        let (output, output_norm) = self.ops.add_norm(&layer.output_norm, output, Some(&attended), keep)?;
+        Ok(LayerEnd { output, attention_norm, slopes, output_norm })
     }
 
     /// The context as it is, and with each head times its gate where there are gates.
@@ -190,6 +211,15 @@ impl<O: Ops> Network<O> {
         }
         self.ops.array(&values, width)
     }
+}
+
+/// What a layer makes of the context of its heads: its output, and what the way back needs.
+pub(super) struct LayerEnd<O: Ops> {
+    /// `[rows, hidden]`.
+    pub output: O::Array,
+    attention_norm: Option<O::Normalised>,
+    slopes: Option<O::Array>,
+    output_norm: Option<O::Normalised>,
 }
 
 /// The factors of each sequence; none where no sequence has any.

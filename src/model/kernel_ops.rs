@@ -131,6 +131,10 @@ impl Ops for KernelOps {
         Ok(parameters.clone())
     }
 
+    fn norm_parameters(&self, norm: &NormParameters) -> Result<NormParameters> {
+        Ok(norm.clone())
+    }
+
     fn apply(&self, linear: &PackedLinear, input: &Rows) -> Result<Rows> {
         Ok(self.product(input, &linear.there, Finish::Bias(&linear.bias)))
     }

@@ -4,6 +4,7 @@
 //! Read [`Model`] first, then [`Encoder`], [`trace`] and [`backward`].
 
 pub mod arrays;
+mod attn_lrp;
 pub mod backward;
 pub mod candle_ops;
 pub mod config;
@@ -14,14 +15,18 @@ pub mod interventions;
 pub mod kernel_ops;
 pub mod load_error;
 mod network;
+mod nonlinear;
 pub mod ops;
 #[cfg(test)]
 mod ops_tests;
 pub mod placement;
 pub mod prediction;
+pub mod record;
+mod rescale;
 pub mod text;
 pub mod tokenizer;
 pub mod trace;
+mod values;
 pub mod weights;
 pub mod words;
 pub mod workspace;
@@ -36,7 +41,8 @@ pub use interventions::{HiddenEdit, Intervention, Interventions};
 pub use load_error::LoadError;
 pub use placement::Placement;
 pub use prediction::{Decision, Prediction};
-pub use text::{EncodeError, EncodedText, Text};
+pub use record::Record;
+pub use text::{EncodeError, EncodedText, Longer, Text};
 pub use tokenizer::{SpecialTokens, TextTokenizer};
 pub use trace::{Keep, Trace};
 
@@ -136,7 +142,19 @@ impl Model {
     /// # Errors
     /// See [`EncodeError`].
     pub fn encode(&self, text: Text<'_>, truncate: bool) -> Result<EncodedText, EncodeError> {
-        EncodedText::encode(&self.tokenizer, self.config().type_vocabulary_size, text, truncate)
+        self.encode_longer(text, if truncate { Longer::Cut } else { Longer::Refused })
+    }
+
+    /// Tokenises a text whole, even if it is longer than this model takes in one pass.
+    ///
+    /// # Errors
+    /// See [`EncodeError`].
+    pub fn encode_whole(&self, text: Text<'_>) -> Result<EncodedText, EncodeError> {
+        self.encode_longer(text, Longer::Kept)
+    }
+
+    fn encode_longer(&self, text: Text<'_>, longer: Longer) -> Result<EncodedText, EncodeError> {
+        EncodedText::encode(&self.tokenizer, self.config().type_vocabulary_size, text, longer)
     }
 
     /// One real forward: touches every weight, and shows at start what would fail on the first request.

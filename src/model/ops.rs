@@ -52,6 +52,9 @@ pub trait Ops: Sized + Clone + Send + Sync {
     /// Prepares a layer normalisation.
     fn norm(&self, parameters: &NormParameters) -> Result<Self::Norm>;
 
+    /// The numbers of a layer normalisation again.
+    fn norm_parameters(&self, norm: &Self::Norm) -> Result<NormParameters>;
+
     /// `[rows, in]` → `[rows, out]`.
     fn apply(&self, linear: &Self::Linear, input: &Self::Array) -> Result<Self::Array>;
 

@@ -81,6 +81,17 @@ pub struct Truncation {
     pub kept_to_character_pair: Option<usize>,
 }
 
+/// What becomes of a text that is longer than the model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Longer {
+    /// It is an error.
+    Refused,
+    /// It is cut to what the model takes.
+    Cut,
+    /// It stays whole: it is not meant for one pass.
+    Kept,
+}
+
 /// Why a text could not be encoded for a model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
@@ -109,6 +120,25 @@ pub enum EncodeError {
         "is the second text of a pair, but the model knows single texts only (its type_vocab_size is {0})"
     )]
     PairNotSupported(usize),
+    /// A pair, and windows were asked for.
+    #[error("is the second text of a pair, and windows are for single texts")]
+    PairInWindows,
+    /// More windows than one answer may have.
+    #[error("has {windows} windows, and at most {most} are taken")]
+    TooManyWindows {
+        /// Windows that the text has.
+        windows: usize,
+        /// The most that are taken.
+        most: usize,
+    },
+    /// More tokens than one answer may have, in however many windows.
+    #[error("has {tokens} tokens, and in windows at most {most} are taken")]
+    TooLongInWindows {
+        /// Tokens the text has.
+        tokens: usize,
+        /// The most that are taken.
+        most: usize,
+    },
     /// The tokenizer itself failed.
     #[error("could not be tokenised: {0}")]
     Tokenizer(String),
@@ -119,8 +149,11 @@ impl EncodeError {
     pub fn segment(&self) -> usize {
         match self {
             EncodeError::Blank { segment } | EncodeError::NoTokens { segment } => *segment,
-            EncodeError::PairNotSupported(_) => 1,
-            EncodeError::TooLong { .. } | EncodeError::Tokenizer(_) => 0,
+            EncodeError::PairNotSupported(_) | EncodeError::PairInWindows => 1,
+            EncodeError::TooLong { .. }
+            | EncodeError::TooManyWindows { .. }
+            | EncodeError::TooLongInWindows { .. }
+            | EncodeError::Tokenizer(_) => 0,
         }
     }
 }
@@ -129,12 +162,12 @@ impl EncodedText {
     /// Tokenises `text` for a model with `type_vocabulary_size` token types.
     ///
     /// # Errors
-    /// See [`EncodeError`]; longer text is an error unless `truncate`.
+    /// See [`EncodeError`]; longer text is an error only if it is to be [`Longer::Refused`].
     pub fn encode(
         tokenizer: &TextTokenizer,
         type_vocabulary_size: usize,
         text: Text<'_>,
-        truncate: bool,
+        longer: Longer,
     ) -> Result<Self, EncodeError> {
         let parts: Vec<&str> = std::iter::once(text.first).chain(text.second).collect();
         if let Some(segment) = parts.iter().position(|part| part.trim().is_empty()) {
@@ -143,8 +176,8 @@ impl EncodedText {
         let tokenizer_fault = |error: tokenizers::Error| EncodeError::Tokenizer(error.to_string());
         let mut encoding = tokenizer.encode(text.first, text.second).map_err(tokenizer_fault)?;
         let (tokens, limit) = (encoding.len(), tokenizer.limit());
-        let too_long = tokens > limit;
-        if too_long && !truncate {
+        let too_long = tokens > limit && longer != Longer::Kept;
+        if too_long && longer == Longer::Refused {
             return Err(EncodeError::TooLong { tokens, limit });
         }
         if encoding.get_type_ids().iter().any(|id| *id as usize >= type_vocabulary_size) {

@@ -8,7 +8,7 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::{BertNormalizer, NormalizerWrapper};
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, Encoding, Tokenizer, TruncationParams};
+use tokenizers::{AddedToken, Encoding, PostProcessor, Tokenizer, TruncationParams};
 
 use super::config::ModelConfig;
 use super::load_error::{LoadError, read_file, read_json};
@@ -128,6 +128,11 @@ impl TextTokenizer {
     /// Most tokens the model takes, special ones included.
     pub fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// How many special tokens it adds to a single text.
+    pub fn special_tokens(&self) -> usize {
+        self.whole.get_post_processor().map_or(0, |processor| processor.added_tokens(false))
     }
 
     /// The ids that baselines are made of.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::engine::Answer;
+use crate::engine::answer::{HeadPlace, RouteView};
 
 const PROBABILITIES: [f64; 2] = [0.062027965, 0.937972];
 
@@ -103,6 +104,61 @@ pub fn sentence(text: &str, score: f32) -> Answer {
     answer(value)
 }
 
+/// Scores of several sentences, with a space between them.
+pub fn sentences(scored: &[(&str, f32)]) -> Answer {
+    let texts: Vec<&str> = scored.iter().map(|(text, _)| *text).collect();
+    let mut value = serde_json::to_value(words(&texts.join(" "), &[])).expect("an answer is JSON");
+    value["explanations"][0]["granularity"] = json!("sentence");
+    value["explanations"][0]["scores"] = scored.iter().map(|(_, score)| *score).collect();
+    let mut start = 0;
+    let sentence = |(index, text): (usize, &&str)| {
+        let end = start + text.chars().count();
+        let sentence =
+            json!({"index": index, "text": text, "start": start, "end": end, "words": [], "segment": 0});
+        start = end + 1;
+        sentence
+    };
+    value["sentences"] = texts.iter().enumerate().map(sentence).collect();
+    answer(value)
+}
+
+/// Scores of the words of a text by a method that samples, with their standard errors.
+pub fn sampled(text: &str, scores: &[f32], standard_errors: &[f32]) -> Answer {
+    let mut answer = words(text, scores);
+    for explanation in answer.explanations.iter_mut().flatten() {
+        explanation.method = "shapley_sampling".to_owned();
+        explanation.standard_errors = Some(standard_errors.to_vec());
+        if let Some(convergence) = &mut explanation.convergence {
+            (convergence.steps, convergence.gradients, convergence.forwards) = (32, 0, 288);
+        }
+    }
+    answer
+}
+
+/// The review with all figures of quality, and how far two methods agree.
+pub fn judged() -> Answer {
+    let mut value = serde_json::to_value(review()).expect("an answer is JSON");
+    let scores = value["explanations"][0]["scores"].as_array().cloned().unwrap_or_default();
+    let moved = |by: f64| scores.iter().filter_map(Value::as_f64).map(|score| score + by).collect::<Vec<_>>();
+    let full = json!({
+        "level": "full", "comprehensiveness": 0.4136, "sufficiency": 0.0214, "log_odds_drop": 2.914,
+        "leave_one_out_correlation": 0.6444, "random_comprehensiveness": 0.0873, "better_than_random_by": 0.3263,
+        "infidelity": 0.3871, "max_sensitivity": 0.0529,
+        "baseline_band": {"baselines": ["mask", "zero"], "low": moved(-0.1), "high": moved(0.1)}
+    });
+    let mut saliency = value["explanations"][0].clone();
+    saliency["method"] = json!("saliency");
+    saliency["convergence"] = Value::Null;
+    saliency["quality"] = json!({"level": "fast", "comprehensiveness": 0.2, "sufficiency": -0.1});
+    value["explanations"][0]["quality"] = full;
+    value["explanations"].as_array_mut().expect("there is a list").push(saliency);
+    value["agreement"] = json!([{
+        "methods": ["integrated_gradients", "saliency"], "target": {"label": "positive", "index": 1},
+        "spearman": 0.7818, "top_k": {"k": 5, "overlap": 0.8}, "sign_agreement": null
+    }]);
+    answer(value)
+}
+
 /// Attention of heads that look at themselves and, a little, at all others.
 pub fn attention(layers: usize, heads: usize, tokens: usize) -> Answer {
     let text = vec!["word"; tokens.saturating_sub(2)].join(" ");
@@ -126,6 +182,57 @@ pub fn attention(layers: usize, heads: usize, tokens: usize) -> Answer {
         "rollout": head(0),
     });
     answer(value)
+}
+
+/// Attention of one head, with tokens of different names.
+pub fn one_head(tokens: usize) -> Answer {
+    let mut answer = attention(1, 1, tokens);
+    for token in answer.tokens.iter_mut().filter(|token| !token.special) {
+        token.text = format!("token{}", token.index);
+    }
+    answer
+}
+
+/// The same with routes through six layers, the heaviest first.
+pub fn routed(tokens: usize, routes: usize) -> Answer {
+    let mut answer = one_head(tokens);
+    let route = |place: usize| RouteView {
+        weight: 0.5 / (place + 1) as f64,
+        tokens: (0..=6).map(|level| if level > place % 6 { 0 } else { (place * 7 + 2) % tokens }).collect(),
+    };
+    let view = answer.attention.as_mut().expect("there is attention");
+    view.routes = Some((0..routes).map(route).collect());
+    answer
+}
+
+/// Attention of three layers of twelve heads, of which some attend alike.
+pub fn grouped() -> Answer {
+    let mut answer = attention(3, 12, 10);
+    let view = answer.attention.as_mut().expect("there is attention");
+    let places = (0..3).flat_map(|layer| (0..12).map(move |head| HeadPlace { layer, head }));
+    let alike: [&[(usize, usize)]; 2] = [&[(0, 0), (1, 3), (2, 11)], &[(0, 1), (0, 2)]];
+    let of = |place: &HeadPlace| alike.iter().position(|group| group.contains(&(place.layer, place.head)));
+    let mut groups: Vec<Vec<HeadPlace>> = vec![Vec::new(); alike.len()];
+    for place in places {
+        match of(&place) {
+            Some(group) => groups[group].push(place),
+            None => groups.push(vec![place]),
+        }
+    }
+    view.groups = Some(groups);
+    answer
+}
+
+/// The two largest weights of each token of one head, special tokens left out.
+pub fn largest_weights(tokens: usize) -> Answer {
+    let mut answer = one_head(tokens);
+    let view = answer.attention.as_mut().expect("there is attention");
+    view.tokens = (1..tokens - 1).collect();
+    let row = |query: usize| vec![(query, 0.5), (1 + query % (tokens - 2), 0.25)];
+    view.top = Some(vec![vec![view.tokens.iter().map(|query| row(*query)).collect()]]);
+    view.weights = None;
+    view.rollout = vec![vec![0.0; tokens - 2]; tokens - 2];
+    answer
 }
 
 /// A text and labels that try to break out of the markup.
@@ -163,8 +270,24 @@ pub fn all() -> Vec<Answer> {
         pair("Is it good?", Some("It is."), &[0.1, 0.2, 0.3, -0.4, 0.5, 0.6, -0.7]),
         tokens("not bad", &[0.1, -0.6, 0.9, -0.05]),
         sentence("All of it.\nAs one.", -0.7),
+        sentences(&[
+            ("It grips from the first scene.", 0.8),
+            ("It drags a little, though.", -0.3),
+            ("So?", 0.0),
+        ]),
+        sentences(&[("It grips and does not let go. ".repeat(12).trim(), 0.8), ("الفيلم رائع.", -0.3)]),
+        pair("Is it good?", Some(&"It is, as such films go. ".repeat(40)), &[0.1; 300]),
+        sampled("a fine film", &[0.1, 0.9, -0.4], &[0.2, 0.05, 0.1]),
+        judged(),
         attention(1, 2, 12),
         attention(2, 3, 70),
+        one_head(2),
+        one_head(40),
+        one_head(150),
+        routed(12, 5),
+        routed(90, 30),
+        grouped(),
+        largest_weights(9),
         hostile(),
     ]
 }

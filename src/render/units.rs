@@ -1,6 +1,7 @@
 //! What has one score, and where it stands in the text.
 
 use crate::engine::Answer;
+use crate::engine::answer::Explanation;
 use crate::explain::granularity::Granularity;
 
 /// Something that has one score: a word, a token or a sentence.
@@ -16,6 +17,21 @@ pub struct Unit<'a> {
     /// Whether the tokenizer added it: it stands nowhere in the text.
     pub special: bool,
 }
+
+/// A unit with what it got.
+pub struct Ranked<'u, 'a> {
+    /// The unit.
+    pub unit: &'u Unit<'a>,
+    /// Its score.
+    pub score: f32,
+    /// How far chance moves the score: its standard error, for methods that sample.
+    pub error: Option<f32>,
+    /// The least and the greatest score with other baselines, where they were tried.
+    pub band: Option<(f32, f32)>,
+}
+
+/// Texts of more words are long: they are drawn smaller, or scroll.
+const LONG: usize = 200;
 
 /// A stretch of a text.
 #[derive(Debug, PartialEq)]
@@ -60,10 +76,31 @@ pub fn texts(answer: &Answer) -> impl Iterator<Item = &str> {
 }
 
 /// Units with their scores, the strongest first; equals in the order of the text.
-pub fn ranked<'a, 'u>(units: &'u [Unit<'a>], scores: &[f32]) -> Vec<(&'u Unit<'a>, f32)> {
-    let mut ranked: Vec<_> = units.iter().zip(scores.iter().copied()).collect();
-    ranked.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
+pub fn ranked<'u, 'a>(units: &'u [Unit<'a>], explanation: &Explanation) -> Vec<Ranked<'u, 'a>> {
+    let errors = explanation.standard_errors.as_deref().unwrap_or_default();
+    let bands: Vec<(f32, f32)> = bands(explanation).collect();
+    let scored = units.iter().zip(&explanation.scores).enumerate();
+    let mut ranked: Vec<_> = scored
+        .map(|(index, (unit, score))| Ranked {
+            unit,
+            score: *score,
+            error: errors.get(index).copied(),
+            band: bands.get(index).copied(),
+        })
+        .collect();
+    ranked.sort_by(|a, b| b.score.abs().total_cmp(&a.score.abs()));
     ranked
+}
+
+/// The least and the greatest of each score with other baselines; none where none were tried.
+pub fn bands(explanation: &Explanation) -> impl Iterator<Item = (f32, f32)> {
+    let band = explanation.quality.iter().filter_map(|quality| quality.baseline_band.as_ref()).flatten();
+    band.flat_map(|band| band.low.iter().copied().zip(band.high.iter().copied()))
+}
+
+/// Whether its texts are long.
+pub fn is_long(answer: &Answer) -> bool {
+    answer.words.len() > LONG
 }
 
 /// The special tokens with their scores, where tokens have scores.

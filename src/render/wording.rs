@@ -3,9 +3,9 @@
 use super::number::{percent, plain, signed};
 use super::palette::FAINTEST;
 use crate::engine::Answer;
-use crate::engine::answer::{Explanation, LabelScore, PredictionView};
-use crate::explain::Output;
+use crate::engine::answer::{ConvergenceView, Explanation, LabelScore, PredictionView};
 use crate::explain::granularity::Granularity;
+use crate::explain::{Output, registry};
 
 /// Characters of a fingerprint that tell models apart at a glance.
 const FINGERPRINT: usize = 12;
@@ -63,14 +63,14 @@ pub fn fingerprint(answer: &Answer) -> String {
     answer.model.fingerprint.chars().take(FINGERPRINT).collect()
 }
 
-/// A method's id as words.
-pub fn method(explanation: &Explanation) -> String {
-    let words = explanation.method.replace('_', " ");
-    let mut characters = words.chars();
-    match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
-        None => words,
-    }
+/// A method's name, or its id where the program that made the answer knew other methods.
+pub fn method(explanation: &Explanation) -> &str {
+    method_name(&explanation.method)
+}
+
+/// The same, of the id alone.
+pub fn method_name(id: &str) -> &str {
+    registry::find(id).map_or(id, |method| method.name())
 }
 
 /// ` for positive, in logits`: what follows the method's name.
@@ -89,12 +89,27 @@ fn measure(output: Output) -> &'static str {
     }
 }
 
+/// What the texts of a pair are called in a request.
+pub const TEXT_NAMES: [&str; 2] = ["text", "text_pair"];
+
 /// What one unit is called, and several of them.
 pub fn unit_names(granularity: Granularity) -> (&'static str, &'static str) {
     match granularity {
         Granularity::Token => ("Token", "tokens"),
         Granularity::Word => ("Word", "words"),
         Granularity::Sentence => ("Sentence", "sentences"),
+    }
+}
+
+/// What whiskers are.
+pub const WHISKERS: &str = "Whiskers reach one standard error to either side: how far chance moves a score.";
+
+/// `17 gradients`, `512 altered texts`: what was computed for it.
+pub fn taken(convergence: &ConvergenceView) -> String {
+    match (convergence.gradients, convergence.forwards) {
+        (gradients, 0) => format!("{gradients} gradients"),
+        (0, forwards) => format!("{forwards} altered texts"),
+        (gradients, forwards) => format!("{gradients} gradients and {forwards} altered texts"),
     }
 }
 
@@ -107,11 +122,14 @@ pub fn sums(explanation: &Explanation) -> String {
     if let Some(special) = special {
         said.push_str(&format!(" (special tokens {})", signed(special)));
     }
+    if let Some(residue) = explanation.residue {
+        said.push_str(&format!(", and {} that went to the network's biases", signed(residue.into())));
+    }
     let Some(convergence) = &explanation.convergence else { return said };
     let (before, after) = (convergence.baseline_output, convergence.target_output);
     let within = convergence.delta.abs() <= convergence.tolerance;
     said.push_str(&format!(
-        ". Output {} → {}, a change of {}. Delta {} is {} the tolerance of {}: {} after {} gradients.",
+        ". Output {} → {}, a change of {}. Delta {} is {} the tolerance of {}: {} after {}.",
         plain(before.into()),
         plain(after.into()),
         signed((after - before).into()),
@@ -119,7 +137,7 @@ pub fn sums(explanation: &Explanation) -> String {
         if within { "within" } else { "beyond" },
         plain(convergence.tolerance.into()),
         if convergence.converged { "converged" } else { "not converged" },
-        convergence.gradients,
+        taken(convergence),
     ));
     said
 }
@@ -167,12 +185,22 @@ mod tests {
     fn an_explanation_says_its_method_target_and_unit() {
         let answer = sample::review();
         let explanation = &answer.explanations.as_ref().unwrap()[0];
-        assert_eq!(method(explanation), "Integrated gradients");
+        assert_eq!(method(explanation), "Integrated Gradients");
         assert_eq!(subject(explanation), " for positive, in logits");
         assert_eq!(
             sums(explanation),
             "Σ scores +1.361 (special tokens 0.000). Output −0.006 → 1.357, a change of +1.362. \
              Delta −0.001 is within the tolerance of 0.014: converged after 17 gradients."
+        );
+    }
+
+    #[test]
+    fn what_relevance_leaves_out_is_told_beside_the_sum() {
+        let mut explanation = sample::review().explanations.unwrap().remove(0);
+        (explanation.residue, explanation.convergence) = (Some(0.25), None);
+        assert_eq!(
+            sums(&explanation),
+            "Σ scores +1.361 (special tokens 0.000), and +0.250 that went to the network's biases"
         );
     }
 

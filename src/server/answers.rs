@@ -61,7 +61,7 @@ impl Asking {
         let question = Arc::new(question);
         match input {
             Input::Single(text, pointers) => {
-                let form = self.accepts.choose(&Representation::ALL)?;
+                let form = self.accepts.choose(Representation::of(question.shape()))?;
                 let told = self.engine.ask(&self.visit, &question, text).await;
                 let told = told.map_err(|failure| Problem::of_failure(failure, &pointers))?;
                 let provenance = Provenance::of(&told);
@@ -145,17 +145,17 @@ pub async fn again(
     told: Told,
     representation: Representation,
     known: Option<IfNoneMatch>,
-    drawings: &Semaphore,
+    drawings: &Arc<Semaphore>,
     visit: &Visit,
 ) -> Result<Response, Problem> {
     let started = Instant::now();
     let provenance = Provenance::of(&told);
     let mut response = single(told, representation, drawings, visit).await?;
     let etag: Option<ETag> = response.headers().typed_get();
-    // A page or a picture may be drawn otherwise by the next version; the JSON never changes.
+    // A page, a picture or tensors may be made otherwise by the next version; the JSON never changes.
     let control = match representation {
         Representation::Json => "private, max-age=31536000, immutable",
-        Representation::Html | Representation::Svg => "private, no-cache",
+        Representation::Html | Representation::Svg | Representation::Tensors => "private, no-cache",
     };
     insert(&mut response, header::CACHE_CONTROL, control);
     if let (Some(known), Some(etag)) = (known, etag)
@@ -173,13 +173,13 @@ pub async fn again(
 async fn single(
     told: Told,
     representation: Representation,
-    drawings: &Semaphore,
+    drawings: &Arc<Semaphore>,
     visit: &Visit,
 ) -> Result<Response, Problem> {
     let (body, tag) = match representation {
         // The bytes are a function of the id, so the id is their tag.
         Representation::Json => (told.body, told.id.to_string()),
-        Representation::Html | Representation::Svg => {
+        Representation::Html | Representation::Svg | Representation::Tensors => {
             let drawn = timeout_at(visit.deadline(), drawn(told.body, representation, drawings)).await;
             let drawn = drawn.unwrap_or_else(|_| Err(Problem::of_fault(&visit.late())))?;
             let tag = blake3::hash(&drawn).to_hex().to_string();
@@ -189,40 +189,48 @@ async fn single(
     let mut response = with_body(body, representation.content_type());
     insert(&mut response, header::ETAG, &format!("\"{tag}\""));
     insert(&mut response, header::VARY, "accept");
-    if representation != Representation::Json {
+    if matches!(representation, Representation::Html | Representation::Svg) {
         // Nothing in a page or picture of ours is meant to run or to load anything.
         insert(
             &mut response,
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'unsafe-inline'",
         );
+    }
+    if representation != Representation::Json {
         insert(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     }
     Ok(response)
 }
 
-/// Drawing a long text takes a while, so it is not done on the threads that serve connections.
+/// Drawing a long text takes a while, so it is not done on the threads that serve connections, and nor are tensors
+/// made there.
 async fn drawn(
     body: Vec<u8>,
     representation: Representation,
-    drawings: &Semaphore,
+    drawings: &Arc<Semaphore>,
 ) -> Result<Vec<u8>, Problem> {
-    if body.len() > MOST_DRAWN_BYTES {
+    // Tensors take less than the JSON that they are made of, which keeps its own limit.
+    if representation != Representation::Tensors && body.len() > MOST_DRAWN_BYTES {
         return Err(Problem::drawing_too_large(body.len(), MOST_DRAWN_BYTES));
     }
-    let _leave = drawings.acquire().await;
+    let leave = drawings.clone().acquire_owned().await;
     let draw = move || {
+        // Held until it is drawn, though nobody should wait for it any more.
+        let _leave = leave;
         let answer: Answer = serde_json::from_slice(&body)?;
         Ok::<_, serde_json::Error>(match representation {
-            Representation::Svg => render::svg::answer(&answer),
-            Representation::Html | Representation::Json => render::html::answer(&answer),
+            Representation::Svg => render::svg::answer(&answer).into_bytes(),
+            // Only answers with attention are offered in this form.
+            Representation::Tensors => render::tensors::answer(&answer).unwrap_or_default(),
+            Representation::Html | Representation::Json => render::html::answer(&answer).into_bytes(),
         })
     };
     let drawn = tokio::task::spawn_blocking(draw).await;
     // Neither error is told whole: both may quote the text.
     let fault = |fault: &str| Problem::of_fault(&Failure::Internal(fault.into()));
     let drawn = drawn.map_err(|_| fault("drawing an answer panicked"))?;
-    Ok(drawn.map_err(|_| fault("an answer of our own could not be read"))?.into_bytes())
+    drawn.map_err(|_| fault("an answer of our own could not be read"))
 }
 
 fn item_error(problem: Problem) -> Vec<u8> {

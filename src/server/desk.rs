@@ -73,19 +73,30 @@ pub fn question(
     endpoint: Endpoint,
     request: Map<String, Value>,
 ) -> Result<Question, Problem> {
+    plain_question(engine, endpoint, request).map_err(|problem| problem.within("/request"))
+}
+
+/// The same, where the fields of the request stand in the body itself.
+///
+/// # Errors
+/// As [`question`], with the place in the request.
+pub fn plain_question(
+    engine: &Engine,
+    endpoint: Endpoint,
+    request: Map<String, Value>,
+) -> Result<Question, Problem> {
     let stray = NOT_OF_JOBS.into_iter().find(|(field, _)| request.contains_key(*field));
     if let Some((field, remedy)) = stray {
         let detail = format!("`{field}` has no place in the request of a job");
-        return Err(Problem::invalid(format!("/request/{field}"), detail, remedy));
+        return Err(Problem::invalid(format!("/{field}"), detail, remedy));
     }
-    let question = match endpoint {
+    match endpoint {
         Endpoint::Explain | Endpoint::Attributions => {
             body::<ExplainBody>(request).and_then(|body| body.question(engine))
         }
         Endpoint::Predict => body::<PredictBody>(request).and_then(|body| body.question(engine)),
         Endpoint::Attention => body::<AttentionBody>(request).and_then(|body| body.question(engine)),
-    };
-    question.map_err(|problem| problem.within("/request"))
+    }
 }
 
 fn body<T: DeserializeOwned>(request: Map<String, Value>) -> Result<T, Problem> {

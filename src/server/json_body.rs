@@ -13,6 +13,7 @@ use super::deadline::BodyDeadline;
 use super::media_type;
 use super::problem::Problem;
 use super::state::AppState;
+use super::strict_value::StrictMap;
 use crate::json_pointer;
 
 const MEDIA_TYPE: &str = "`Content-Type: application/json`";
@@ -66,6 +67,15 @@ pub fn parsed<T: DeserializeOwned>(bytes: &[u8], example: &str) -> Result<T, Pro
 /// It is one of another shape.
 pub fn of_value<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_path_to_error::deserialize(value).map_err(fault)
+}
+
+/// What an object within a body says, which stands at `pointer`; none where there is none.
+///
+/// # Errors
+/// As [`of_value`].
+pub fn options<T: DeserializeOwned>(pointer: &str, sent: Option<StrictMap>) -> Result<Option<T>, Problem> {
+    let read = |StrictMap(options)| of_value(Value::Object(options)).map_err(|fault| fault.within(pointer));
+    sent.map(read).transpose()
 }
 
 /// serde reads an array as a struct's fields in order; here `["good"]` is no request.

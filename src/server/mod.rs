@@ -49,6 +49,7 @@ fn described_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(routes::jobs::events::events))
         .routes(routes!(routes::summaries::summarise))
         .routes(routes!(routes::summaries::comparison::compare))
+        .routes(routes!(routes::summaries::evaluation::evaluate))
         .routes(routes!(routes::openapi::openapi))
         .routes(routes!(routes::health::live))
         .routes(routes!(routes::health::ready))

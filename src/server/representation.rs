@@ -7,15 +7,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use headers_accept::Accept;
 use mediatype::names::Q;
-use mediatype::{MediaType, MediaTypeBuf, ReadParams};
+use mediatype::{MediaType, MediaTypeBuf, Name, ReadParams};
 
 use super::problem::Problem;
+use crate::identity::Shape;
 
 /// One of the forms in which something can be had.
 pub trait Form: Copy {
-    /// All of them, in words, for whoever accepts none.
-    const NAMES: &'static str;
-
     /// Its media type without parameters.
     fn essence(self) -> MediaType<'static>;
 }
@@ -29,6 +27,8 @@ pub enum Representation {
     Html,
     /// A picture.
     Svg,
+    /// Numbers to work on: tensors.
+    Tensors,
 }
 
 /// The forms that a client takes, and how gladly.
@@ -36,8 +36,18 @@ pub enum Representation {
 pub struct Accepts(Option<Accept>);
 
 impl Representation {
-    /// Every form that one answer has; the first is what a client gets that takes anything.
-    pub const ALL: [Representation; 3] = [Representation::Json, Representation::Html, Representation::Svg];
+    /// Every form that one answer of this shape has; the first is what a client gets that takes anything.
+    pub fn of(shape: Shape) -> &'static [Representation] {
+        use Representation::{Html, Json, Svg, Tensors};
+        match shape {
+            Shape::Attention => &[Json, Html, Svg, Tensors],
+            Shape::Predict
+            | Shape::Explain
+            | Shape::ExplainSentences
+            | Shape::ExplainAgreement
+            | Shape::ExplainSentencesAgreement => &[Json, Html, Svg],
+        }
+    }
 
     /// The value of `Content-Type`.
     pub fn content_type(self) -> &'static str {
@@ -45,19 +55,19 @@ impl Representation {
             Representation::Json => "application/json",
             Representation::Html => "text/html; charset=utf-8",
             Representation::Svg => "image/svg+xml",
+            Representation::Tensors => "application/vnd.safetensors",
         }
     }
 }
 
 impl Form for Representation {
-    const NAMES: &'static str = "application/json, text/html or image/svg+xml";
-
     fn essence(self) -> MediaType<'static> {
         use mediatype::names::{APPLICATION, HTML, IMAGE, JSON, SVG, TEXT, XML};
         match self {
             Representation::Json => MediaType::new(APPLICATION, JSON),
             Representation::Html => MediaType::new(TEXT, HTML),
             Representation::Svg => MediaType::from_parts(IMAGE, SVG, Some(XML), &[]),
+            Representation::Tensors => MediaType::new(APPLICATION, Name::new_unchecked("vnd.safetensors")),
         }
     }
 }
@@ -80,7 +90,7 @@ impl Accepts {
     /// # Errors
     /// It takes none of them.
     pub fn choose<F: Form>(&self, offered: &[F]) -> Result<F, Problem> {
-        let refused = || Problem::not_acceptable(F::NAMES);
+        let refused = || Problem::not_acceptable(&names(offered));
         let Some(accept) = &self.0 else {
             return offered.first().copied().ok_or_else(refused);
         };
@@ -88,6 +98,15 @@ impl Accepts {
         let chosen = accept.negotiate(essences.iter());
         let chosen = chosen.and_then(|chosen| offered.iter().find(|form| form.essence() == *chosen));
         chosen.copied().ok_or_else(refused)
+    }
+}
+
+/// Forms in words, for whoever accepts none of them.
+pub fn names<F: Form>(offered: &[F]) -> String {
+    let names: Vec<String> = offered.iter().map(|form| form.essence().to_string()).collect();
+    match names.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        names => names.concat(),
     }
 }
 
@@ -103,16 +122,46 @@ impl<S: Sync> FromRequestParts<S> for Accepts {
 mod tests {
     use super::*;
 
-    fn chosen(accept: &str) -> Option<Representation> {
+    fn chosen_of(shape: Shape, accept: &str) -> Option<Representation> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        Accepts::of(&headers).choose(&Representation::ALL).ok()
+        Accepts::of(&headers).choose(Representation::of(shape)).ok()
+    }
+
+    fn chosen(accept: &str) -> Option<Representation> {
+        chosen_of(Shape::Explain, accept)
+    }
+
+    #[test]
+    fn tensors_are_made_of_attention_alone_and_only_for_who_asks_for_them() {
+        let cases = [
+            ("*/*", Some(Representation::Json)),
+            ("application/*", Some(Representation::Json)),
+            ("application/vnd.safetensors", Some(Representation::Tensors)),
+            ("application/vnd.safetensors, application/json;q=0.5", Some(Representation::Tensors)),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(chosen_of(Shape::Attention, accept), expected, "{accept}");
+        }
+        for shape in [Shape::Explain, Shape::ExplainSentences, Shape::Predict] {
+            assert_eq!(chosen_of(shape, "application/vnd.safetensors"), None);
+        }
+    }
+
+    #[test]
+    fn who_accepts_no_form_is_told_all_there_are() {
+        assert_eq!(names(Representation::of(Shape::Predict)), "application/json, text/html or image/svg+xml");
+        assert!(
+            names(Representation::of(Shape::Attention))
+                .ends_with("image/svg+xml or application/vnd.safetensors")
+        );
+        assert_eq!(names(&[Representation::Json]), "application/json");
     }
 
     #[test]
     fn who_takes_anything_gets_json_and_who_prefers_a_picture_gets_that() {
         assert_eq!(
-            Accepts::of(&HeaderMap::new()).choose(&Representation::ALL).ok(),
+            Accepts::of(&HeaderMap::new()).choose(Representation::of(Shape::Attention)).ok(),
             Some(Representation::Json)
         );
         let cases = [

@@ -9,7 +9,7 @@ use super::resampling::{Contribution, ResampledMean, Resampler, resample};
 use super::{Answers, Head, Interval, Observation};
 use crate::explain::attention::statistics::HeadStatistics;
 
-/// Statistics of a head.
+/// Statistics of a head that are summed up.
 pub(super) const STATISTICS: usize = 5;
 
 /// A head, over all texts together.
@@ -91,7 +91,7 @@ impl HeadTotals {
 }
 
 fn listed(statistics: &HeadStatistics) -> [f64; STATISTICS] {
-    let HeadStatistics { entropy, entropy_normalized, entropy_sum, quality, special_token_mass } =
+    let HeadStatistics { entropy, entropy_normalized, entropy_sum, quality, special_token_mass, .. } =
         *statistics;
     [entropy, entropy_normalized, entropy_sum, quality, special_token_mass]
 }

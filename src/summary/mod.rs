@@ -2,10 +2,11 @@
 //!
 //! Plain synchronous functions over [`Answers`], which are gone through twice or more: first everything is counted, then
 //! intervals are found for what is listed. So memory goes by what is different among the answers and by what is listed,
-//! not by how many there are. Definitions and their sources are in `docs/summaries.md`.
+//! not by how many there are. Definitions and their sources are in `docs/summaries.md`. [`evaluation`] holds methods against
+//! each other instead; its definitions are in `docs/quality.md`.
 
 pub mod comparison;
-mod correlation;
+pub mod evaluation;
 mod heads;
 mod observation;
 mod predictions;
@@ -24,7 +25,6 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use correlation::{kendall, spearman};
 pub use heads::{HeadMeans, StatisticMean};
 pub use observation::{Class, Head, Observation, Pushes, Reading};
 pub use predictions::{Agreement, LabelRows, Predictions};
@@ -33,6 +33,8 @@ pub use resampling::Interval;
 pub use set::{Grouped, SetSummary, Summary, summarise};
 pub use sureness::UnsureRow;
 pub use words::{ClassWords, Example, Word};
+
+pub use crate::explain::faithfulness::rank::{kendall, spearman};
 
 /// Most values of a column that a set is divided by.
 pub const MOST_GROUPS: usize = 50;
@@ -69,8 +71,8 @@ impl Default for Options {
     }
 }
 
-/// Answers that can be gone through again and again.
-pub trait Answers {
+/// Answers that can be gone through again and again, each looked at for what is `Seen` of it.
+pub trait Answers<Seen = Observation> {
     /// Why they cannot be read.
     type Error;
 
@@ -78,7 +80,7 @@ pub trait Answers {
     ///
     /// # Errors
     /// They cannot be read.
-    fn each(&self, see: &mut dyn FnMut(&Observation) -> ControlFlow<()>) -> Result<(), Self::Error>;
+    fn each(&self, see: &mut dyn FnMut(&Seen) -> ControlFlow<()>) -> Result<(), Self::Error>;
 }
 
 /// Why there is no picture.
@@ -95,10 +97,10 @@ pub enum SummaryError<E> {
     Answers(E),
 }
 
-impl Answers for [Observation] {
+impl<Seen> Answers<Seen> for [Seen] {
     type Error = Infallible;
 
-    fn each(&self, see: &mut dyn FnMut(&Observation) -> ControlFlow<()>) -> Result<(), Infallible> {
+    fn each(&self, see: &mut dyn FnMut(&Seen) -> ControlFlow<()>) -> Result<(), Infallible> {
         // Whether it was told to stop makes no difference to what comes after.
         let _ = self.iter().try_for_each(see);
         Ok(())

@@ -95,12 +95,12 @@ impl PredictionTally {
             true => *self.labels.entry(None).or_default() += 1,
             false => said.iter().for_each(|said| *self.labels.entry(Some(said.clone())).or_default() += 1),
         }
-        match label.map(|label| meant(label, prediction)) {
+        match label.map(|label| is_right(prediction, label)) {
             None => {}
             Some(None) => self.unknown += 1,
-            Some(Some(label)) => {
+            Some(Some(is_right)) => {
                 self.known += 1;
-                self.right += u64::from(said == [label]);
+                self.right += u64::from(is_right);
             }
         }
     }
@@ -120,6 +120,13 @@ impl PredictionTally {
             agreement: (self.known + self.unknown > 0).then_some(agreement),
         }
     }
+}
+
+/// Whether the model says what the dataset says: that label, and no other. None where it is not one of the model's labels,
+/// and for regressions.
+pub(super) fn is_right(prediction: &PredictionView, label: &str) -> Option<bool> {
+    let label = meant(label, prediction)?;
+    prediction.value.is_none().then(|| labels(prediction) == [label])
 }
 
 /// The label of the model that the dataset means: by its name, or else by its index, as datasets of numbers have it.

@@ -121,11 +121,13 @@ pub(super) struct ResampledMean {
 }
 
 impl ResampledMean {
-    fn new(resamples: usize) -> Self {
+    /// Of nothing so far.
+    pub fn new(resamples: usize) -> Self {
         ResampledMean { sums: vec![0.0; resamples], counts: vec![0.0; resamples] }
     }
 
-    fn add(&mut self, weights: &[u8], contribution: &Contribution) {
+    /// Adds what a text contributes that counts so often in each resample.
+    pub fn add(&mut self, weights: &[u8], contribution: &Contribution) {
         let both = self.sums.iter_mut().zip(&mut self.counts);
         for ((sum, count), weight) in both.zip(weights) {
             *sum += f64::from(*weight) * contribution.sum;

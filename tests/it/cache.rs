@@ -357,7 +357,9 @@ fn a_database_that_fails_does_not_stop_explanations_and_is_used_again_once_it_is
     eventually("the failure shows", || server.get("/readyz").json()["status"] == "degraded");
     let health = server.get("/readyz");
     assert_eq!((health.status, &health.json()["cache"]["durable"]), (200, &json!("failing")));
-    assert!(health.json()["cache"]["detail"].as_str().unwrap().contains("locked"), "{}", health.text());
+    // The writer finds it locked; on a busy machine, whoever waits for the writer may give up first.
+    let detail = health.json()["cache"]["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("locked") || detail.contains("timed out"), "{detail}");
     assert_eq!(server.figure("explaind_durable_healthy"), 0.0);
     let quick = Instant::now();
     assert_eq!(server.post("/explain", &json!({"text": "one more film"})).status, 200);

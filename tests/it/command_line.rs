@@ -91,11 +91,58 @@ fn explain_tells_what_it_would_take_and_does_not_do_it() {
 }
 
 #[test]
+fn explain_judges_its_scores_and_tells_where_the_model_predicts_another_label_than_expected() {
+    let answer = |arguments: &[&str]| -> Value {
+        let output = output(
+            with_model("three-labels").args(["explain", "the film is good", "--json"]).args(arguments),
+        );
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    assert!(answer(&[])["explanations"][0]["quality"].is_null());
+    let full = answer(&["--quality", "full", "--method", "saliency", "--method", "random"]);
+    assert_eq!(full["explanations"][0]["quality"]["level"], "full");
+    assert!(full["explanations"][0]["quality"]["better_than_random_by"].is_number());
+    assert_eq!(full["agreement"].as_array().unwrap().len(), 1);
+    assert_eq!(answer(&["--quality", "fast"])["explanations"][0]["quality"]["level"], "fast");
+
+    let predicted = full["prediction"]["index"].as_u64().unwrap();
+    let warned = |index: u64| {
+        let answer = answer(&["--expected-label", &index.to_string()]);
+        assert_eq!(answer["explanations"][0]["target"]["index"], index);
+        let warnings = answer["warnings"].as_array().unwrap();
+        warnings.iter().any(|warning| warning["code"] == "prediction_differs")
+    };
+    assert!(!warned(predicted) && warned((predicted + 1) % 3));
+}
+
+#[test]
+fn the_figures_of_quality_stand_below_the_scores_in_a_terminal() {
+    let output = output(with_model("three-labels").args([
+        "explain",
+        "the film is good",
+        "--quality",
+        "full",
+        "--method",
+        "integrated_gradients",
+        "--method",
+        "saliency",
+    ]));
+    let text = stdout(&output);
+    for said in ["comprehensiveness", "better than random by", "τ with leaving one out", "agreement"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+}
+
+#[test]
 fn a_bad_argument_or_text_ends_with_a_message_and_a_code() {
     for (arguments, code, named) in [
         (vec!["explain", ""], 1, "blank"),
         (vec!["explain", "x", "--method", "magic"], 2, "magic"),
         (vec!["explain", "x", "--target", "nobody"], 2, "nobody"),
+        (vec!["explain", "x", "--expected-label", "nobody"], 2, "nobody"),
+        (vec!["explain", "x", "--expected-label", "0", "--target", "1"], 2, "--target"),
+        (vec!["explain", "x", "--quality", "slow"], 2, "fast"),
         (vec!["explain", "x", "--model-id", "other"], 2, "other"),
         (vec!["explain", "x", "--options", "saliency={"], 2, "saliency"),
         (vec!["explain", "x", "--options", "saliency={}", "--options", "saliency={}"], 2, "twice"),

@@ -9,6 +9,7 @@ use candle_core::Tensor;
 use explaind::explain::attention::rollout::rollout;
 use explaind::explain::attention::statistics::HeadStatistics;
 use explaind::explain::crew::Alone;
+use explaind::explain::granularity::Granularity;
 use explaind::explain::{Attribution, Subject, attention, registry};
 use explaind::model::{
     Batch, Cotangent, Encoder, HiddenEdit, Intervention, Keep, Matrix, Model, Trace, Wanted,
@@ -313,8 +314,10 @@ fn interventions(case: &Case) -> Vec<(&'static str, Intervention)> {
 fn attribute(model: &Arc<Model>, case: &Case, method: &str, options: Value) -> Attribution {
     let text = case.encode(model);
     assert_eq!(text.ids, case.ids, "case {} is tokenised as by transformers", case.id);
-    let configured =
-        registry::find(method).expect("a known method").configure(Some(&options), model).unwrap();
+    let configured = registry::find(method)
+        .expect("a known method")
+        .configure(Some(&options), model, Granularity::Token)
+        .unwrap();
     let subject = Subject::new(model.clone(), text, configured.keep(), Arc::new(Alone)).unwrap();
     configured.attribute(&subject, &[case.predicted], 0).unwrap().swap_remove(0)
 }

@@ -301,7 +301,10 @@ fn attention_rows_sum_to_one_and_come_with_their_statistics() {
     let server = TestServer::shared();
     let answer = server.ok("/v1/attention", json!({"text": "a fine film"}));
     let attention = &answer["attention"];
-    assert_eq!(keys(attention), ["heads", "layers", "rollout", "statistics", "weights"]);
+    assert_eq!(
+        keys(attention),
+        ["heads", "layer_means", "layers", "model_mean", "rollout", "statistics", "tokens", "weights"]
+    );
     let weights = attention["weights"].as_array().unwrap();
     assert_eq!((weights.len(), weights[0].as_array().unwrap().len()), (6, 12));
     for row in
@@ -315,7 +318,16 @@ fn attention_rows_sum_to_one_and_come_with_their_statistics() {
     let statistics = &attention["statistics"][2][3];
     assert_eq!(
         keys(statistics),
-        ["entropy", "entropy_normalized", "entropy_sum", "quality", "special_token_mass"]
+        [
+            "diagonality",
+            "distance",
+            "entropy",
+            "entropy_normalized",
+            "entropy_sum",
+            "quality",
+            "special_token_mass",
+            "uniformity"
+        ]
     );
 
     let some = server.ok("/v1/attention", json!({"text": "a fine film", "layers": [4, 0], "heads": [11]}));

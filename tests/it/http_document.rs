@@ -206,7 +206,7 @@ fn every_curl_in_the_guide_gives_the_answer_under_it() {
         Shown::parse(shown).check(&curl, &curl.send(&server));
         run += 1;
     }
-    assert_eq!(run, 21, "the guide has twenty-one examples");
+    assert_eq!(run, 22, "the guide has twenty-two examples");
     let answers = blocks.iter().filter(|(language, _)| *language == "http").count();
     assert_eq!(answers, run, "an answer stands under no request");
     metrics_are_those_of(&server);

@@ -1,24 +1,30 @@
 //! Integration tests, one file a theme, in one binary: it links once.
 
+mod attention;
 mod cache;
 mod command_line;
 mod configuration;
 mod datasets;
 mod diff;
 mod dry_run;
+mod evaluate;
 mod golden;
+mod golden_methods;
 mod http;
 mod http_document;
 mod http_refusals;
 mod job_orders;
 mod jobs;
 mod loading;
+mod methods;
 mod openapi;
 mod overload;
 mod privacy;
+mod quality;
 mod readme;
 mod stages;
 mod summaries;
 mod support;
 mod text;
 mod uploads;
+mod windows;

@@ -130,7 +130,10 @@ fn one_waiter_that_cannot_wait_does_not_fail_the_other() {
         (hasty.join().unwrap(), patient.join().unwrap())
     });
     assert_eq!((hasty.status, patient.status), (504, 200), "{}", patient.text());
-    assert_eq!(patient.headers["cache-status"], "explaind; fwd=miss; stored; collapsed");
+    // A fast machine may have the prediction already when the second one comes.
+    let said = patient.headers["cache-status"].to_str().unwrap();
+    let known = ["explaind; fwd=miss; stored; collapsed", "explaind; fwd=partial; stored; collapsed"];
+    assert!(known.contains(&said), "{said}");
     assert_eq!(server.figure("explaind_called_off_total{phase=\"running\"}"), 0.0);
 }
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use super::QualityView;
 use crate::explain::Output;
 use crate::explain::granularity::Granularity;
 
@@ -44,21 +44,22 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = json!([0.0, 0.0]))]
     pub special_scores: Option<Vec<f32>>,
+    /// For methods that sample: how far chance moves each score, as the standard deviation of its estimate,
+    /// one for each of `scores` (for units made of smaller ones, the most it can be); absent for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!([0.011, 0.034, 0.02]))]
+    pub standard_errors: Option<Vec<f32>>,
+    /// For relevance methods: the output less the sum of all scores, which went to the network's biases; absent
+    /// for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = 0.25)]
+    pub residue: Option<f32>,
     /// How closely the scores add up; null for methods whose scores need not.
     #[schema(required)]
     pub convergence: Option<ConvergenceView>,
-    /// Figures of how far to trust the scores: always null, as none are served yet.
-    #[schema(required, schema_with = no_quality)]
-    pub quality: Option<()>,
-}
-
-/// `null` and nothing else. By hand, with its description: the derive takes `()` for anything.
-fn no_quality() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::Null)
-        .description(Some("Figures of how far to trust the scores: always null, as none are served yet."))
-        .examples([serde_json::Value::Null])
-        .build()
+    /// Figures of how far to trust the scores; null unless they were asked for.
+    #[schema(required)]
+    pub quality: Option<QualityView>,
 }
 
 /// How closely scores add up to the change of the output.
@@ -74,16 +75,24 @@ pub struct ConvergenceView {
     /// Whether the delta is within the tolerance and the scores have settled.
     #[schema(example = true)]
     pub converged: bool,
-    /// Nodes of the quadrature rule behind the scores.
+    /// Nodes of the quadrature rule behind the scores; for methods that sample, the samples.
     #[schema(example = 17)]
     pub steps: usize,
     /// Gradients evaluated, all rounds together.
     #[schema(example = 17)]
     pub gradients: usize,
+    /// Altered texts that were run forward; absent for methods that take gradients.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(required = false, example = 512)]
+    pub forwards: usize,
     /// The output at the baseline, in the unit of `output`.
     #[schema(example = -0.0055280956)]
     pub baseline_output: f32,
     /// The output at the text, in the unit of `output`.
     #[schema(example = 1.3566302)]
     pub target_output: f32,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

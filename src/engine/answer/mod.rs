@@ -3,15 +3,19 @@
 mod attention;
 mod explanation;
 mod prediction;
+mod quality;
 mod text;
+mod windows;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use attention::AttentionView;
+pub use attention::{AttentionView, HeadPlace, RouteView};
 pub use explanation::{ConvergenceView, Explanation, TargetView};
 pub use prediction::{LabelScore, PredictionView};
+pub use quality::{AgreementView, BandView, QualityView, TopOverlap};
 pub use text::{SentenceView, TokenView, TruncationNote, WordView};
+pub use windows::{WindowView, WindowsView};
 
 /// What there is to say about one text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -36,6 +40,10 @@ pub struct Answer {
     pub truncated: Option<TruncationNote>,
     /// What the model says.
     pub prediction: PredictionView,
+    /// The windows that the text was seen through; absent unless they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub windows: Option<WindowsView>,
     /// The network's rows, special tokens included, in order.
     #[schema(example = json!([
         {"index": 0, "text": "[CLS]", "start": 0, "end": 0, "word": null, "special": true, "segment": 0},
@@ -74,6 +82,17 @@ pub struct Answer {
         "quality": null
     }]))]
     pub explanations: Option<Vec<Explanation>>,
+    /// How far the methods agree, one entry for every two explanations of the same class by different methods; absent
+    /// unless quality figures and more than one method were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!([{
+        "methods": ["integrated_gradients", "saliency"],
+        "target": {"label": "positive", "index": 1},
+        "spearman": 0.7818,
+        "top_k": {"k": 5, "overlap": 0.8},
+        "sign_agreement": null
+    }]))]
+    pub agreement: Option<Vec<AgreementView>>,
     /// Attention maps; absent unless they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -111,7 +130,12 @@ pub struct Warning {
 
 /// The kinds of warning: `truncated` (the end of the text was cut off, as `truncate` allows),
 /// `not_converged` (the scores do not add up within the tolerance, or had not settled when the budget
-/// was spent), `no_label_over_threshold` (a multi-label model finds no label; the likeliest is explained).
+/// was spent), `no_label_over_threshold` (a multi-label model finds no label; the likeliest is explained),
+/// `small_margin` (the next label is nearly as likely, or a label is close to the threshold), `special_tokens_dominate`
+/// (they hold more than half of the sum of all |scores|), `no_better_than_random` (the strongest parts matter no more
+/// than parts by chance), `baseline_sensitive` (another baseline turns the strongest score or changes the order),
+/// `methods_disagree` (two methods find different parts strongest, or the opposite order), `prediction_differs` (the
+/// model does not predict `expected_label`). `docs/quality.md` has the thresholds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(example = "no_label_over_threshold")]
@@ -122,6 +146,18 @@ pub enum WarningCode {
     NotConverged,
     /// A multi-label model finds no label; the likeliest is explained.
     NoLabelOverThreshold,
+    /// The next label is nearly as likely, or a label is close to the threshold.
+    SmallMargin,
+    /// Special tokens hold more than half of the sum of all |scores|.
+    SpecialTokensDominate,
+    /// The strongest parts matter no more than parts by chance.
+    NoBetterThanRandom,
+    /// Another baseline turns the strongest score or changes the order.
+    BaselineSensitive,
+    /// Two methods find different parts strongest, or the opposite order.
+    MethodsDisagree,
+    /// The model does not predict the label that was expected.
+    PredictionDiffers,
 }
 
 impl WarningCode {
@@ -131,6 +167,12 @@ impl WarningCode {
             WarningCode::Truncated => "truncated",
             WarningCode::NotConverged => "not_converged",
             WarningCode::NoLabelOverThreshold => "no_label_over_threshold",
+            WarningCode::SmallMargin => "small_margin",
+            WarningCode::SpecialTokensDominate => "special_tokens_dominate",
+            WarningCode::NoBetterThanRandom => "no_better_than_random",
+            WarningCode::BaselineSensitive => "baseline_sensitive",
+            WarningCode::MethodsDisagree => "methods_disagree",
+            WarningCode::PredictionDiffers => "prediction_differs",
         }
     }
 }

@@ -1,7 +1,12 @@
-//! What the model looked at: attention maps, what can be counted of them, and rollout.
+//! What the model looked at: attention maps, what can be counted of them, and methods that score tokens by them.
 
+pub mod flow;
+pub mod gradient_attention;
+pub mod groups;
 pub mod rollout;
+pub mod routes;
 pub mod statistics;
+pub mod value_zeroing;
 
 use crate::explain::ExplainError;
 use crate::model::{HeadMaps, Trace};
@@ -38,4 +43,34 @@ impl LayerAttention {
 pub fn layers(trace: &Trace, sequence: usize) -> Result<Vec<LayerAttention>, ExplainError> {
     let layer = |layer| Ok(LayerAttention::new(&trace.attention(layer, sequence)?));
     (0..trace.attention_layers()).map(layer).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeInclusive;
+
+    use proptest::prelude::*;
+
+    use super::LayerAttention;
+
+    /// So many layers of two heads over so many tokens, each row summing to 1.
+    pub fn attentions(
+        layers: RangeInclusive<usize>,
+        tokens: RangeInclusive<usize>,
+    ) -> impl Strategy<Value = Vec<LayerAttention>> {
+        let rows = |tokens: usize| prop::collection::vec(prop::collection::vec(0.0f32..1.0, tokens), tokens);
+        (layers, tokens).prop_flat_map(move |(layers, tokens)| {
+            let layer = prop::collection::vec(rows(tokens), 2).prop_map(|mut heads| {
+                heads.iter_mut().flatten().for_each(|row| {
+                    // Some weights are none at all.
+                    row.iter_mut().for_each(|weight| *weight = (*weight - 0.2).max(0.0));
+                    row[0] += 0.01;
+                    let sum: f32 = row.iter().sum();
+                    row.iter_mut().for_each(|weight| *weight /= sum);
+                });
+                LayerAttention { heads }
+            });
+            prop::collection::vec(layer, layers)
+        })
+    }
 }

@@ -10,9 +10,14 @@ pub struct AttentionRollout;
 
 impl AttributionMethod for AttentionRollout {
     const ID: &'static str = "attention_rollout";
+    const NAME: &'static str = "Attention rollout";
     const VERSION: u32 = 1;
     const FAMILY: Family = Family::Attention;
     const SUMMARY: &'static str = "The share of [CLS]'s attention that reaches each token through all layers; sums to 1 over the tokens and looks at no class.";
+    const FORMULA: &'static str =
+        "φ_t = (Â_L ⋯ Â_1)[CLS, t], with Â = (A + I) with rows scaled to sum 1, and A the mean over heads";
+    const EFFORT: &'static str = "The text's own forward pass.";
+    const CAUTION: &'static str = "It sees how tokens mix, not what for: it knows no class and no sign, and grows even over long texts.";
     const SOURCE: &'static str = "Abnar & Zuidema 2020, arXiv:2005.00928";
     const USES_TARGET: bool = false;
     const KEEP: Keep = Keep::Trace;
@@ -33,7 +38,7 @@ impl AttributionMethod for AttentionRollout {
         let rolled_out = move |()| {
             let maps = layers(traced.trace()?, 0)?;
             let scores = rollout(&maps).swap_remove(0);
-            Ok(Attribution { class: None, output: None, scores, convergence: None })
+            Ok(Attribution::of_no_class(scores))
         };
         subject.map(vec![()], |()| Passes::NONE, rolled_out)
     }
@@ -41,13 +46,11 @@ impl AttributionMethod for AttentionRollout {
 
 /// R = Â_L ⋯ Â_1 with Â = rownorm(mean over heads of A + I): `[queries][keys]`, rows summing to 1.
 pub fn rollout(layers: &[LayerAttention]) -> Vec<Vec<f64>> {
-    let tokens = layers.first().map_or(0, |layer| layer.heads[0].len());
-    let identity =
-        (0..tokens).map(|row| (0..tokens).map(|column| f64::from(u8::from(row == column))).collect());
-    layers.iter().fold(identity.collect(), |below, layer| product(&with_residual(layer), &below))
+    multiplied_up(&layers.iter().map(with_residual).collect::<Vec<_>>())
 }
 
-fn with_residual(layer: &LayerAttention) -> Vec<Vec<f64>> {
+/// Â = rownorm(mean over heads of A + I): `[queries][keys]`, rows summing to 1.
+pub fn with_residual(layer: &LayerAttention) -> Vec<Vec<f64>> {
     let mut attention = layer.mean_head();
     for (index, row) in attention.iter_mut().enumerate() {
         row[index] += 1.0;
@@ -57,7 +60,19 @@ fn with_residual(layer: &LayerAttention) -> Vec<Vec<f64>> {
     attention
 }
 
-fn product(left: &[Vec<f64>], right: &[Vec<f64>]) -> Vec<Vec<f64>> {
+/// The product of square matrices, the last one on the left.
+pub fn multiplied_up(layers: &[Vec<Vec<f64>>]) -> Vec<Vec<f64>> {
+    layers.iter().fold(identity(layers.first().map_or(0, Vec::len)), |below, layer| product(layer, &below))
+}
+
+/// The identity matrix of so many rows.
+pub fn identity(rows: usize) -> Vec<Vec<f64>> {
+    let entry = |row: usize, column: usize| if row == column { 1.0 } else { 0.0 };
+    (0..rows).map(|row| (0..rows).map(|column| entry(row, column)).collect()).collect()
+}
+
+/// left · right.
+pub fn product(left: &[Vec<f64>], right: &[Vec<f64>]) -> Vec<Vec<f64>> {
     left.iter()
         .map(|weights| {
             let mut row = vec![0.0; weights.len()];

@@ -1,9 +1,5 @@
-//! Scores for tokens by how the output depends on their embeddings.
+//! Scores for tokens by how the output depends on them.
 
-pub mod baseline;
-pub mod input_x_gradient;
-pub mod integrated_gradients;
-pub mod path;
-pub mod quadrature;
+pub mod gradient;
+pub mod perturbation;
 pub mod random;
-pub mod saliency;

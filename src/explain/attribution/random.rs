@@ -1,5 +1,6 @@
 //! The control: scores that know nothing of the model. A method that does no better says nothing.
 
+use crate::explain::chance::Chance;
 use crate::explain::method::{Attribution, AttributionMethod, ExplainError, Family, NoOptions};
 use crate::explain::{Cost, Subject};
 use crate::model::Keep;
@@ -9,9 +10,13 @@ pub struct Random;
 
 impl AttributionMethod for Random {
     const ID: &'static str = "random";
+    const NAME: &'static str = "Random";
     const VERSION: u32 = 1;
     const FAMILY: Family = Family::Control;
     const SUMMARY: &'static str = "Scores by chance: the control that every other method has to beat.";
+    const FORMULA: &'static str = "φ_t uniform in [−1, 1), by the seed and the tokens";
+    const EFFORT: &'static str = "Nothing.";
+    const CAUTION: &'static str = "It explains nothing: it is there to be beaten.";
     const SOURCE: &'static str = "Adebayo et al. 2018, arXiv:1810.03292 (on the need for controls)";
     const SAMPLES: bool = true;
     const USES_TARGET: bool = false;
@@ -28,22 +33,8 @@ impl AttributionMethod for Random {
         _classes: &[usize],
         seed: u64,
     ) -> Result<Vec<Attribution>, ExplainError> {
-        // A hash as the source of chance: unlike a generator's, its stream is the same for ever.
-        let mut hasher = blake3::Hasher::new_derive_key("explaind random attribution v1");
-        hasher.update(&seed.to_le_bytes());
-        subject.text().ids.iter().for_each(|id| {
-            hasher.update(&id.to_le_bytes());
-        });
-        let mut stream = hasher.finalize_xof();
-        let scores = (0..subject.tokens())
-            .map(|_| {
-                let mut bytes = [0; 8];
-                stream.fill(&mut bytes);
-                // The upper 53 bits fill a double's mantissa exactly.
-                let unit = (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64;
-                2.0 * unit - 1.0
-            })
-            .collect();
-        Ok(vec![Attribution { class: None, output: None, scores, convergence: None }])
+        let mut chance = Chance::new("explaind random attribution v1", seed, &subject.text().ids);
+        let scores = (0..subject.tokens()).map(|_| 2.0 * chance.unit() - 1.0).collect();
+        Ok(vec![Attribution::of_no_class(scores)])
     }
 }

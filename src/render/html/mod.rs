@@ -1,5 +1,6 @@
 //! An answer as one page: standalone HTML without scripts or references, for light and dark.
 
+mod figures;
 mod style;
 mod table;
 mod text;
@@ -8,7 +9,7 @@ use std::fmt::Write;
 
 use super::escape::escape;
 use super::palette;
-use super::units::{pieces, special, texts, units};
+use super::units::{special, units};
 use super::{svg, wording};
 use crate::engine::Answer;
 use crate::engine::answer::Explanation;
@@ -29,7 +30,10 @@ pub fn answer(answer: &Answer) -> String {
     header(&mut out, answer);
     warnings(&mut out, answer);
     match answer.explanations.as_deref() {
-        Some(explanations) => explanations.iter().for_each(|entry| explanation(&mut out, answer, entry)),
+        Some(explanations) => {
+            explanations.iter().for_each(|entry| explanation(&mut out, answer, entry));
+            figures::agreement(&mut out, answer.agreement.as_deref().unwrap_or_default());
+        }
         None => plain_texts(&mut out, answer),
     }
     if let Some(picture) = svg::attention(answer) {
@@ -89,24 +93,24 @@ fn warnings(out: &mut String, answer: &Answer) {
 
 fn plain_texts(out: &mut String, answer: &Answer) {
     out.push_str("<section aria-label=\"Text\">\n");
-    for segment in 0..texts(answer).count() {
-        text::paragraph(out, &pieces(answer, segment, &[], &[]), 0.0);
-    }
+    text::draw(out, answer, &[], None);
     out.push_str("</section>\n");
 }
 
 fn explanation(out: &mut String, answer: &Answer, explanation: &Explanation) {
-    let (method, subject) = (escape(&wording::method(explanation)), escape(&wording::subject(explanation)));
+    let (method, subject) = (escape(wording::method(explanation)), escape(&wording::subject(explanation)));
     let _ = writeln!(out, "<section>\n<h2>{method}<span><bdi>{subject}</bdi></span></h2>");
     let units = units(answer, explanation.granularity);
     let largest = palette::largest(&explanation.scores);
-    for segment in 0..texts(answer).count() {
-        text::paragraph(out, &pieces(answer, segment, &units, &explanation.scores), largest);
-    }
+    text::draw(out, answer, &units, Some(explanation));
     text::chips(out, &special(&units, &explanation.scores), largest);
     text::legend(out, explanation, largest);
     table::draw(out, &units, explanation);
-    let _ = writeln!(out, "<p class=\"quiet\">{}</p>\n</section>", escape(&wording::sums(explanation)));
+    let _ = writeln!(out, "<p class=\"quiet\">{}</p>", escape(&wording::sums(explanation)));
+    if let Some(view) = &explanation.quality {
+        figures::quality(out, answer, explanation, view);
+    }
+    out.push_str("</section>\n");
 }
 
 #[cfg(test)]

@@ -21,6 +21,10 @@ code{font:.92em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .text{margin:.75rem 0;font-size:1.125rem;line-height:1.9;white-space:pre-wrap}
 .text span,.chips li{border-radius:2px;padding:.1em 0}
 .text .for,.text .against{box-decoration-break:clone;-webkit-box-decoration-break:clone}
+.text b{padding-inline:.35em .6em;font-size:.8125rem;font-weight:400;white-space:nowrap;user-select:none}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(18rem,100%),1fr));gap:0 2rem}
+.pair>div{min-width:0}
+.long{max-height:70vh;overflow-y:auto}
 .for,.against{border-bottom:2px solid transparent}
 .against{border-bottom-style:dotted}
 .chips{display:flex;flex-wrap:wrap;gap:.5rem;margin:.5rem 0;padding:0;list-style:none;font-size:.8125rem}
@@ -39,13 +43,16 @@ th+th,tbody th+td{width:6rem;padding-inline-end:1.5rem;text-align:end;white-spac
 td:last-child{padding-right:0}
 .bars{display:block;width:100%;height:1rem;margin-top:.15rem;overflow:visible}
 .axis{stroke-width:1}
+.agreement th+th,.agreement tbody td{width:auto;padding-inline-end:0;text-align:end;white-space:normal}
+.errors th+th,.errors tbody th+td{width:9.5rem}
+small{font-size:.8125rem}
 summary{cursor:pointer;font-size:.875rem}
 .warning{margin:1rem 0 0;padding:.5rem .75rem;border:1px solid;border-inline-start-width:4px;font-size:.875rem}
 .attention{position:relative;left:50%;width:max-content;min-width:100%;max-width:calc(100vw - 3rem);margin-inline:0;\
 overflow-x:auto;transform:translateX(-50%)}
 .attention svg{display:block;margin:-2rem 0 0 -28px}
 footer{margin-top:1.5rem;padding-bottom:2rem;overflow-wrap:anywhere}
-@media print{details>*{display:block}}
+@media print{details>*{display:block}.long{max-height:none;overflow:visible}}
 ";
 
 /// The rules of a page.
@@ -64,10 +71,11 @@ fn colours(out: &mut String, theme: &Theme) {
     let _ = write!(
         out,
         "body{{background:{paper};color:{ink}}}\n\
-         .quiet,footer,caption,thead th,.text s{{color:{quiet}}}\n\
+         .quiet,footer,caption,thead th,.text s,.text b,small{{color:{quiet}}}\n\
          section,.attention,tbody tr{{border-color:{rule}}}.chips li{{outline-color:{rule}}}\n\
          .for{{border-color:{mark_for}}}.against,.warning{{border-color:{mark_against}}}\n\
-         .bar.for{{fill:{mark_for}}}.bar.against{{fill:{mark_against}}}.axis{{stroke:{quiet}}}\n"
+         .bar.for{{fill:{mark_for}}}.bar.against{{fill:{mark_against}}}.axis{{stroke:{quiet}}}.whisker{{stroke:{ink}}}\n\
+         .band{{fill:{rule};stroke:{quiet}}}\n"
     );
     for level in 1..=LEVELS {
         let (speaks_for, against) = (theme.tint(true, level).hex(), theme.tint(false, level).hex());

@@ -62,3 +62,44 @@ fn attention_stands_in_the_page_as_a_picture() {
     let html = answer(&sample::attention(1, 2, 12));
     assert!(html.contains("<figure class=\"attention\"") && html.contains("<svg xmlns="));
 }
+
+#[test]
+fn figures_of_quality_are_a_table_with_what_they_say_and_methods_are_compared_in_another() {
+    let html = answer(&sample::judged());
+    assert!(html.contains("<th scope=\"row\">better than random by</th><td>+0.326</td>"));
+    assert!(html.contains("How far to trust these scores (full)") && html.contains("lower is better"));
+    assert!(html.contains("<bdi>Integrated Gradients and saliency for positive</bdi></th><td>+0.782</td>"));
+    assert!(html.contains("<td>undefined</td>"));
+    assert_eq!(html.matches("<rect class=\"band\"").count(), 10);
+    let without = answer(&sample::review());
+    assert!(!without.contains("class=\"quality\"") && !without.contains("<rect class=\"band\""));
+}
+
+#[test]
+fn a_pair_stands_in_two_columns_and_a_single_text_in_none() {
+    let pair = answer(&sample::pair("Is it?", Some("It is."), &[0.1, 0.2, 0.3, -0.4, 0.5, 0.6]));
+    assert!(pair.contains("<div class=\"pair\">") && pair.contains("<p class=\"quiet\">text_pair</p>"));
+    assert!(!answer(&sample::review()).contains("<div class=\"pair\">"));
+}
+
+#[test]
+fn a_sentence_has_its_score_behind_it() {
+    let html = answer(&sample::sentences(&[("It grips.", 0.8), ("It drags.", -0.3)]));
+    assert!(html.contains(">It grips.</span><b dir=\"ltr\">+0.800</b> <span"));
+    assert!(!answer(&sample::review()).contains("<b "));
+}
+
+#[test]
+fn a_long_text_scrolls_within_the_page() {
+    let region = "<div class=\"long\" tabindex=\"0\"";
+    assert!(answer(&sample::words(&"word ".repeat(201), &[0.5; 201])).contains(region));
+    assert!(!answer(&sample::words(&"word ".repeat(200), &[0.5; 200])).contains(region));
+}
+
+#[test]
+fn standard_errors_are_whiskers_and_numbers() {
+    let html = answer(&sample::sampled("a fine film", &[0.1, 0.9, -0.4], &[0.2, 0.05, 0.1]));
+    assert!(html.contains("<td>+0.900 <small>±\u{a0}0.050</small></td>"));
+    assert_eq!(html.matches("<line class=\"whisker\"").count(), 9);
+    assert!(html.contains("one standard error"));
+}

@@ -2,19 +2,51 @@
 
 use std::fmt::Write;
 
+use crate::engine::Answer;
 use crate::engine::answer::Explanation;
+use crate::explain::granularity::Granularity;
 use crate::render::escape::escape;
 use crate::render::number::signed;
 use crate::render::palette::{self, LEVELS};
-use crate::render::units::{Piece, Role};
+use crate::render::units::{Piece, Role, Unit, is_long, pieces, texts};
 use crate::render::wording;
 
-/// One text.
-pub fn paragraph(out: &mut String, pieces: &[Piece<'_>], largest: f32) {
+/// The texts, a pair side by side where there is room; long ones scroll.
+pub fn draw(out: &mut String, answer: &Answer, units: &[Unit<'_>], explanation: Option<&Explanation>) {
+    let scores = explanation.map(|explanation| explanation.scores.as_slice()).unwrap_or_default();
+    let by_sentence = explanation.is_some_and(|explanation| explanation.granularity == Granularity::Sentence);
+    let (largest, count) = (palette::largest(scores), texts(answer).count());
+    if is_long(answer) {
+        out.push_str("<div class=\"long\" tabindex=\"0\" role=\"region\" aria-label=\"Text\">\n");
+    }
+    if count > 1 {
+        out.push_str("<div class=\"pair\">\n");
+    }
+    for segment in 0..count {
+        if count > 1 {
+            let _ = writeln!(out, "<div>\n<p class=\"quiet\">{}</p>", wording::TEXT_NAMES[segment.min(1)]);
+        }
+        paragraph(out, &pieces(answer, segment, units, scores), largest, by_sentence);
+        if count > 1 {
+            out.push_str("</div>\n");
+        }
+    }
+    if count > 1 {
+        out.push_str("</div>\n");
+    }
+    if is_long(answer) {
+        out.push_str("</div>\n");
+    }
+}
+
+/// One text; sentences have their scores behind them.
+fn paragraph(out: &mut String, pieces: &[Piece<'_>], largest: f32, by_sentence: bool) {
     out.push_str("<p class=\"text\" dir=\"auto\" lang=\"\">");
     for piece in pieces {
         let text = escape(piece.text);
         let _ = match piece.role {
+            Role::Scored(score) if by_sentence => scored(out, &text, score, largest)
+                .and_then(|()| write!(out, "<b dir=\"ltr\">{}</b>", signed(score.into()))),
             Role::Scored(score) => scored(out, &text, score, largest),
             Role::Between => write!(out, "{text}"),
             Role::Unseen => write!(out, "<s title=\"cut off: the model did not see it\">{text}</s>"),

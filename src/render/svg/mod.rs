@@ -9,28 +9,30 @@ mod legend;
 mod measure;
 mod style;
 mod text;
+mod texts;
 
 use canvas::Canvas;
 use style::{HEADLINE, NOTE, TITLE, WARNING};
+use texts::Said;
 
-use super::palette;
-use super::units::{pieces, special, texts, units};
-use super::wording;
+use super::units::{special, units};
+use super::{palette, quality, wording};
 use crate::engine::Answer;
-use crate::engine::answer::Explanation;
+use crate::engine::answer::{AgreementView, Explanation};
 
 /// Pixels of a picture of a text.
 const WIDTH: f32 = 760.0;
 
 /// An answer as a whole SVG document: its attention maps, or else its explanations, or else its text.
 pub fn answer(answer: &Answer) -> String {
-    let mut canvas = Canvas::new(answer.attention.as_ref().map_or(WIDTH, attention::width).max(WIDTH));
+    let mut canvas = Canvas::new(attention_width(answer).max(WIDTH));
     header(&mut canvas, answer);
     warnings(&mut canvas, answer);
     match (&answer.attention, answer.explanations.as_deref()) {
         (Some(view), _) => attention::draw(&mut canvas, view, &answer.tokens),
         (None, Some(explanations)) => {
             explanations.iter().for_each(|entry| explanation(&mut canvas, answer, entry));
+            agreement(&mut canvas, answer.agreement.as_deref().unwrap_or_default());
         }
         (None, None) => plain_texts(&mut canvas, answer),
     }
@@ -40,9 +42,14 @@ pub fn answer(answer: &Answer) -> String {
 /// The attention maps of an answer alone, to stand inside a page; `None` where there are none.
 pub fn attention(answer: &Answer) -> Option<String> {
     let view = answer.attention.as_ref()?;
-    let mut canvas = Canvas::new(attention::width(view));
+    let mut canvas = Canvas::new(attention_width(answer));
     attention::draw(&mut canvas, view, &answer.tokens);
-    Some(canvas.finish("Attention maps, a row of heads for each layer"))
+    Some(canvas.finish("Attention"))
+}
+
+/// Pixels that an answer's attention takes; 0 where there is none.
+fn attention_width(answer: &Answer) -> f32 {
+    answer.attention.as_ref().map_or(0.0, |view| attention::width(view, &answer.tokens))
 }
 
 /// The picture in one line, for who cannot see it.
@@ -73,13 +80,12 @@ fn header(canvas: &mut Canvas, answer: &Answer) {
 
 fn explanation(canvas: &mut Canvas, answer: &Answer, explanation: &Explanation) {
     canvas.rule();
-    canvas.heading(&TITLE, &wording::method(explanation), &wording::subject(explanation));
+    canvas.heading(&TITLE, wording::method(explanation), &wording::subject(explanation));
     let units = units(answer, explanation.granularity);
     let largest = palette::largest(&explanation.scores);
-    for segment in 0..texts(answer).count() {
-        canvas.skip(10.0);
-        text::draw(canvas, &pieces(answer, segment, &units, &explanation.scores), largest);
-    }
+    canvas.skip(10.0);
+    let (scores, granularity) = (&explanation.scores, explanation.granularity);
+    texts::draw(canvas, answer, &Said { units: &units, scores, granularity, largest });
     text::chips(canvas, &special(&units, &explanation.scores), largest);
     canvas.skip(16.0);
     legend::draw(canvas, explanation, largest);
@@ -87,14 +93,27 @@ fn explanation(canvas: &mut Canvas, answer: &Answer, explanation: &Explanation) 
     bars::draw(canvas, &units, explanation);
     canvas.skip(12.0);
     canvas.paragraph(&NOTE, &wording::sums(explanation));
+    if let Some(figures) = &explanation.quality {
+        canvas.paragraph(&NOTE, &quality::line(answer, explanation, figures));
+    }
+}
+
+/// How far methods agree.
+fn agreement(canvas: &mut Canvas, pairs: &[AgreementView]) {
+    if pairs.is_empty() {
+        return;
+    }
+    canvas.rule();
+    canvas.heading(&TITLE, "Agreement", "");
+    for pair in pairs {
+        canvas.paragraph(&NOTE, &quality::agreement_line(pair));
+    }
 }
 
 fn plain_texts(canvas: &mut Canvas, answer: &Answer) {
     canvas.rule();
-    for segment in 0..texts(answer).count() {
-        text::draw(canvas, &pieces(answer, segment, &[], &[]), 0.0);
-        canvas.skip(10.0);
-    }
+    texts::draw(canvas, answer, &Said::NOTHING);
+    canvas.skip(10.0);
 }
 
 fn warnings(canvas: &mut Canvas, answer: &Answer) {

@@ -20,6 +20,8 @@ pub const HEADLINE: TextStyle = TextStyle { class: "headline", size: 24.0, line:
 pub const TITLE: TextStyle = TextStyle { class: "heading", size: 15.0, line: 21.0 };
 /// The text that is explained.
 pub const BODY: TextStyle = TextStyle { class: "body", size: 18.0, line: 34.0 };
+/// The same where it is long.
+pub const DENSE: TextStyle = TextStyle { class: "dense", size: 15.0, line: 29.0 };
 /// Chips, labels of bars and numbers.
 pub const LABEL: TextStyle = TextStyle { class: "label", size: 13.0, line: 21.0 };
 /// What stays back.
@@ -36,16 +38,20 @@ const SHAPES: &str = "\
 text{white-space:pre}
 .bold{font-weight:600;unicode-bidi:isolate}
 .unseen{text-decoration:line-through}
-.rule,.frame,.axis,.underline{fill:none}
+.rule,.frame,.axis,.underline,.whisker{fill:none}
+.whisker{stroke-width:1.25}
 .underline{stroke-width:1.5}
 .underline.against{stroke-dasharray:2 2}
 .heat{fill:none;stroke-width:1;shape-rendering:crispEdges}
+.cell{fill:none;pointer-events:all}
+.member{fill:none;stroke-width:1.25}
+.route,.casing{fill:none;stroke-linejoin:round;stroke-linecap:round}
 ";
 
 /// The rules of a picture.
 pub fn rules() -> String {
     let mut out = format!("text{{font-family:{FONTS};font-variant-numeric:tabular-nums}}\n{SHAPES}");
-    for TextStyle { class, size, .. } in [HEADLINE, TITLE, BODY, LABEL, NOTE, WARNING, SMALL] {
+    for TextStyle { class, size, .. } in [HEADLINE, TITLE, BODY, DENSE, LABEL, NOTE, WARNING, SMALL] {
         let _ = writeln!(out, ".{class}{{font-size:{size}px}}");
     }
     colours(&mut out, &LIGHT);
@@ -56,11 +62,22 @@ pub fn rules() -> String {
 }
 
 fn colours(out: &mut String, theme: &Theme) {
-    let fills = [("paper", theme.paper), ("bar.for", theme.mark_for), ("bar.against", theme.mark_against)];
+    let fills = [
+        ("paper", theme.paper),
+        ("bar.for", theme.mark_for),
+        ("bar.against", theme.mark_against),
+        ("band", theme.rule),
+        ("mass", theme.quiet),
+    ];
     let strokes = [
         ("rule", theme.rule),
         ("frame", theme.rule),
         ("axis", theme.quiet),
+        ("whisker", theme.ink),
+        ("band", theme.quiet),
+        ("member", theme.ink),
+        ("route", theme.heat),
+        ("casing", theme.paper),
         ("underline.for", theme.mark_for),
         ("underline.against", theme.mark_against),
     ];

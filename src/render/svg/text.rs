@@ -1,21 +1,18 @@
-//! The text as it was sent, each unit on its colour.
+//! A text as it was sent, each unit on its colour.
 
 use super::canvas::{Canvas, MARGIN};
 use super::direction::Direction;
 use super::layout::{Item, lines};
 use super::measure::{fitted, has_square, width};
-use super::style::{BODY, LABEL};
+use super::style::{LABEL, TextStyle};
 use crate::render::escape::escape;
 use crate::render::number::{length, signed};
 use crate::render::palette;
 use crate::render::units::{Piece, Role};
 use crate::render::wording::isolated;
 
-/// Pixels of a tint, from top to bottom.
-const TINT: f32 = 25.0;
-
-/// From the top of a line to its baseline.
-const BASELINE: f32 = 21.0;
+/// From the top of a line to its tint, in pixels.
+const ABOVE_TINT: f32 = 2.0;
 
 /// Characters drawn of what was cut off; it can be a thousand times what the model saw.
 const UNSEEN: usize = 300;
@@ -23,25 +20,97 @@ const UNSEEN: usize = 300;
 /// Pixels of a chip, from top to bottom.
 const CHIP: f32 = 22.0;
 
-/// Draws one text.
-pub fn draw(canvas: &mut Canvas, pieces: &[Piece<'_>], largest: f32) {
-    canvas.put(format_args!("<g class=\"{}\" text-anchor=\"middle\">\n", BODY.class));
-    let shown: Vec<Piece<'_>> = pieces.iter().map(shown).collect();
-    for line in lines(&shown, BODY.size, canvas.room()) {
-        for run in line.chunk_by(|a, b| a.piece == b.piece) {
-            match pieces[run[0].piece].role {
-                Role::Scored(score) => scored(canvas, run, score, largest),
-                Role::Between => run.iter().for_each(|item| word(canvas, item, "")),
-                Role::Unseen => run.iter().for_each(|item| word(canvas, item, " class=\"unseen\"")),
+/// Pixels of the scores beside sentences, and to the sentences.
+const SCORES: f32 = 58.0;
+
+/// How a text is set.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// How its letters look.
+    pub style: &'a TextStyle,
+    /// Pixels across.
+    pub width: f32,
+    /// Whether each unit begins a line, with its score beside it.
+    pub unit_a_line: bool,
+}
+
+/// A text on lines.
+pub struct Passage<'a> {
+    pieces: Vec<Piece<'a>>,
+    lines: Vec<Line>,
+    setting: Setting<'a>,
+}
+
+struct Line {
+    items: Vec<Item>,
+    /// The score that stands beside it.
+    score: Option<f32>,
+}
+
+impl<'a> Passage<'a> {
+    /// Breaks a text into lines.
+    pub fn new(pieces: Vec<Piece<'a>>, setting: Setting<'a>) -> Self {
+        let pieces: Vec<Piece<'a>> = pieces.into_iter().map(shown).collect();
+        let lines = match setting.unit_a_line {
+            true => pieces
+                .iter()
+                .enumerate()
+                .flat_map(|(index, piece)| unit_lines(piece, index, setting))
+                .collect(),
+            false => {
+                let lines = lines(&pieces, setting.style.size, setting.width).into_iter();
+                lines.map(|items| Line { items, score: None }).collect()
             }
-        }
-        canvas.skip(BODY.line);
+        };
+        Passage { pieces, lines, setting }
     }
-    canvas.put(format_args!("</g>\n"));
+
+    /// How many lines it takes.
+    pub fn lines(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Draws it from its left top corner.
+    pub fn draw(&self, canvas: &mut Canvas, (left, top): (f32, f32), largest: f32) {
+        let Setting { style, unit_a_line, .. } = self.setting;
+        canvas.put(format_args!("<g class=\"{}\" text-anchor=\"middle\">\n", style.class));
+        let indent = if unit_a_line { SCORES } else { 0.0 };
+        let mut pen = Pen { style, left: left + indent, top, largest };
+        for line in &self.lines {
+            if let Some(score) = line.score {
+                let place = (left + indent - 10.0, pen.baseline());
+                canvas.line(&LABEL, place, "end", &signed(score.into()));
+            }
+            for run in line.items.chunk_by(|a, b| a.piece == b.piece) {
+                match self.pieces[run[0].piece].role {
+                    Role::Scored(score) => pen.scored(canvas, run, score),
+                    Role::Between => run.iter().for_each(|item| pen.word(canvas, item, "")),
+                    Role::Unseen => run.iter().for_each(|item| pen.word(canvas, item, " class=\"unseen\"")),
+                }
+            }
+            pen.top += style.line;
+        }
+        canvas.put(format_args!("</g>\n"));
+    }
+}
+
+/// A piece that begins a line, on as many as it takes.
+fn unit_lines(piece: &Piece<'_>, index: usize, setting: Setting<'_>) -> Vec<Line> {
+    if piece.text.chars().all(char::is_whitespace) {
+        return Vec::new();
+    }
+    let mut score = match piece.role {
+        Role::Scored(score) => Some(score),
+        Role::Between | Role::Unseen => None,
+    };
+    let alone = [Piece { text: piece.text, role: piece.role }];
+    let mut lines = lines(&alone, setting.style.size, setting.width - SCORES);
+    lines.iter_mut().flatten().for_each(|item| item.piece = index);
+    lines.into_iter().map(|items| Line { items, score: score.take() }).collect()
 }
 
 /// A piece as far as it is drawn: of what the model did not see, the beginning.
-fn shown<'a>(piece: &Piece<'a>) -> Piece<'a> {
+fn shown(piece: Piece<'_>) -> Piece<'_> {
     let end = match piece.role {
         Role::Unseen => piece.text.char_indices().nth(UNSEEN).map_or(piece.text.len(), |(byte, _)| byte),
         Role::Scored(_) | Role::Between => piece.text.len(),
@@ -76,43 +145,70 @@ pub fn chips(canvas: &mut Canvas, special: &[(&str, f32)], largest: f32) {
     canvas.skip(CHIP);
 }
 
-/// One unit, or what of it stands on one line.
-fn scored(canvas: &mut Canvas, run: &[Item], score: f32, largest: f32) {
-    let (Some(first), Some(last)) = (run.first(), run.last()) else { return };
-    let content: String = run.iter().map(|item| item.text.as_str()).collect();
-    canvas.put(format_args!("<g><title>{} {}</title>", escape(&isolated(&content)), signed(score.into())));
-    let class = palette::class(score, largest);
-    // A hair of the ground shows between two units that touch.
-    let (left, tinted) = (MARGIN + first.x + 0.5, last.x + last.width - first.x - 1.0);
-    let (left, tinted, top) = (length(left), length(tinted.max(1.0)), canvas.y());
-    if let Some(class) = &class {
-        canvas.put(format_args!(
-            "<rect class=\"{class}\" x=\"{left}\" y=\"{}\" width=\"{tinted}\" height=\"{TINT}\" rx=\"2\"/>",
-            length(top + 2.0)
-        ));
-    }
-    run.iter().for_each(|item| word(canvas, item, ""));
-    if class.is_some() {
-        let (sign, y) = (palette::sign(score), length(top + 2.0 + TINT));
-        canvas.put(format_args!("<path class=\"underline {sign}\" d=\"M{left} {y}h{tinted}\"/>"));
-    }
-    canvas.put(format_args!("</g>\n"));
+/// What draws the lines of a text.
+struct Pen<'a> {
+    style: &'a TextStyle,
+    /// The left edge of the text.
+    left: f32,
+    /// The top of the line.
+    top: f32,
+    /// The largest |score|, which has the deepest colour.
+    largest: f32,
 }
 
-fn word(canvas: &mut Canvas, item: &Item, class: &str) {
-    if item.text == " " {
-        return;
+impl Pen<'_> {
+    /// Pixels of a tint, from top to bottom.
+    fn tint(&self) -> f32 {
+        (1.4 * self.style.size).round()
     }
-    let (x, y) = (length(MARGIN + item.x + item.width / 2.0), length(canvas.y() + BASELINE));
-    // Fonts differ: the word takes the room that was measured, or tints and gaps would not fit it.
-    let exact = match item.text.chars().count() > 1 && !has_square(&item.text) {
-        true => format!(
-            " textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\"",
-            length(width(&item.text, BODY.size))
-        ),
-        false => String::new(),
-    };
-    let direction = if item.direction == Direction::Rtl { " direction=\"rtl\"" } else { "" };
-    let text = escape(&item.text);
-    canvas.put(format_args!("<text{class} x=\"{x}\" y=\"{y}\"{direction}{exact}>{text}</text>"));
+
+    fn baseline(&self) -> f32 {
+        self.top + ABOVE_TINT + 0.76 * self.tint()
+    }
+
+    /// One unit, or what of it stands on one line.
+    fn scored(&self, canvas: &mut Canvas, run: &[Item], score: f32) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return };
+        let content: String = run.iter().map(|item| item.text.as_str()).collect();
+        canvas.put(format_args!(
+            "<g><title>{} {}</title>",
+            escape(&isolated(&content)),
+            signed(score.into())
+        ));
+        let class = palette::class(score, self.largest);
+        // A hair of the ground shows between two units that touch.
+        let (left, tinted) = (self.left + first.x + 0.5, last.x + last.width - first.x - 1.0);
+        let (left, tinted, top) = (length(left), length(tinted.max(1.0)), self.top + ABOVE_TINT);
+        if let Some(class) = &class {
+            canvas.put(format_args!(
+                "<rect class=\"{class}\" x=\"{left}\" y=\"{}\" width=\"{tinted}\" height=\"{}\" rx=\"2\"/>",
+                length(top),
+                self.tint()
+            ));
+        }
+        run.iter().for_each(|item| self.word(canvas, item, ""));
+        if class.is_some() {
+            let (sign, y) = (palette::sign(score), length(top + self.tint()));
+            canvas.put(format_args!("<path class=\"underline {sign}\" d=\"M{left} {y}h{tinted}\"/>"));
+        }
+        canvas.put(format_args!("</g>\n"));
+    }
+
+    fn word(&self, canvas: &mut Canvas, item: &Item, class: &str) {
+        if item.text == " " {
+            return;
+        }
+        let (x, y) = (length(self.left + item.x + item.width / 2.0), length(self.baseline()));
+        // Fonts differ: the word takes the room that was measured, or tints and gaps would not fit it.
+        let exact = match item.text.chars().count() > 1 && !has_square(&item.text) {
+            true => format!(
+                " textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\"",
+                length(width(&item.text, self.style.size))
+            ),
+            false => String::new(),
+        };
+        let direction = if item.direction == Direction::Rtl { " direction=\"rtl\"" } else { "" };
+        let text = escape(&item.text);
+        canvas.put(format_args!("<text{class} x=\"{x}\" y=\"{y}\"{direction}{exact}>{text}</text>"));
+    }
 }

@@ -34,7 +34,7 @@ use crate::server::problem::Problem;
         (name = "texts", description = "Questions about texts"),
         (name = "datasets", description = "Rows of text to work on"),
         (name = "jobs", description = "Questions about whole datasets, answered in the background"),
-        (name = "summaries", description = "What the answers of a job have in common, and how those of two jobs differ"),
+        (name = "summaries", description = "What the answers of a job have in common, how those of two jobs differ, and which method to believe"),
         (name = "catalogue", description = "What is served"),
         (name = "operations", description = "For those who run the server")
     )

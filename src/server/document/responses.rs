@@ -9,7 +9,7 @@ use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Content, Header, Ref, RefOr, Schema};
 use utoipa::{IntoResponses, ToSchema};
 
@@ -19,6 +19,8 @@ use crate::server::problem::{Kind, Problem};
 
 /// Real answers to show.
 pub trait Examples {
+    /// Whether the answers have attention, which can be had as tensors.
+    const HAS_TENSORS: bool = false;
     /// What the answer is about.
     const DESCRIPTION: &'static str;
     /// An answer to one text, as JSON.
@@ -65,6 +67,11 @@ pub struct SummaryProblems;
 /// The responses of a path that needs no engine: its problems alone.
 pub struct PlainProblems;
 
+const TENSORS: &str = "For answers with attention: `weights` [layers, heads, queries, keys], or `top_keys` and \
+                       `top_weights` [layers, heads, queries, k]; `rollout` [queries, keys]; `norms` [layers, queries, \
+                       keys] where asked for; `statistics.*` [layers, heads]. Metadata: `id`, `model`, `fingerprint`, \
+                       and as JSON `layers`, `heads`, `tokens`, `token_indices`.";
+
 type Responses = BTreeMap<String, RefOr<Response>>;
 
 impl<E: Examples> IntoResponses for TextResponses<E> {
@@ -79,6 +86,7 @@ impl<E: Examples> IntoResponses for TextResponses<E> {
             .build();
         let response =
             drawn(ResponseBuilder::new().description(E::DESCRIPTION).content("application/json", answer));
+        let response = if E::HAS_TENSORS { with_tensors(response) } else { response };
         let response = response
             .header("Content-Location", header("Where the answer can be had again; absent for a batch, and where the answer could not be kept", "/v1/explanations/b0510e7579f3b162a05e733ac6dd761bfee8a33a7e77b01d6f620290c2b9e231"))
             .header("Cache-Status", header("Where the results came from (RFC 9211)", "explaind; hit; detail=memory"))
@@ -105,6 +113,7 @@ impl IntoResponses for RecallResponses {
                 .description("The same bytes as when the answer was first given")
                 .content("application/json", answer),
         );
+        let response = with_tensors(response);
         let unchanged =
             ResponseBuilder::new().description("The client has it already, as `If-None-Match` says");
         let mut responses = problems(&[400, 404, 406, 422, 500, 503, 504]);
@@ -230,6 +239,17 @@ fn drawn(response: ResponseBuilder) -> ResponseBuilder {
             "X-Request-Id",
             header("The request's name, as sent or new", "019e3a5c-7d41-7c02-9b1e-5f0d3c2a8e64"),
         )
+}
+
+/// Adds the tensors that attention can be had as.
+fn with_tensors(response: ResponseBuilder) -> ResponseBuilder {
+    let binary = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+        .description(Some(TENSORS));
+    let example = "…{\"__metadata__\":{…},\"rollout\":{\"dtype\":\"F32\",\"shape\":[6,6],…},…}…";
+    let content = ContentBuilder::new().schema(Some(binary)).example(Some(Value::String(example.into())));
+    response.content("application/vnd.safetensors", content.build())
 }
 
 fn text_content(example: &str) -> Content {

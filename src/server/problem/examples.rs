@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::{Kind, Problem};
 use crate::dataset::DatasetError;
 use crate::engine::{Failure, Overload};
+use crate::identity::Shape;
 use crate::job::JobError;
 use crate::model::EncodeError;
 use crate::server::input::Pointers;
-use crate::server::representation::{Form, Representation};
+use crate::server::representation::{Representation, names};
 use crate::server::request_id::RequestId;
 
 impl Problem {
@@ -25,7 +26,7 @@ impl Problem {
             Problem::no_such_dataset(),
             Problem::no_such_job(),
             Problem::wrong_method("PUT"),
-            Problem::not_acceptable(Representation::NAMES),
+            Problem::not_acceptable(&names(Representation::of(Shape::Explain))),
             Problem::body_too_slow(),
             Problem::from(DatasetError::NoDatabase),
             Problem::from(DatasetError::Bundled),

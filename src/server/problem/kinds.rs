@@ -279,6 +279,13 @@ impl Problem {
                     "change the option, or leave it out for the default",
                 )
             }
+            Failure::Field(invalid) => Problem::from(invalid),
+            Failure::TooManyTokens { tokens, limit, remedy, .. } => {
+                let mut problem = Problem::invalid(pointers.text.clone(), failure.to_string(), remedy);
+                problem.0.tokens = Some(tokens);
+                problem.0.limit = Some(limit);
+                problem
+            }
             Failure::NotFinite => Problem::of_fault(&failure).at(pointers.text.clone()),
             failure => Problem::of_fault(&failure),
         }
@@ -307,7 +314,12 @@ impl Problem {
             ),
             Failure::ModelChanged { .. } => told(&MODEL_CHANGED)
                 .with_remedy("order the job again for a model that is served; GET /v1/models lists them"),
-            Failure::Text(_) | Failure::Option { .. } | Failure::Cancelled | Failure::Internal(_) => {
+            Failure::Text(_)
+            | Failure::Option { .. }
+            | Failure::Field(_)
+            | Failure::TooManyTokens { .. }
+            | Failure::Cancelled
+            | Failure::Internal(_) => {
                 tracing::error!(error = %failure, "an explanation failed");
                 Problem::internal()
             }
@@ -332,6 +344,21 @@ impl Problem {
             EncodeError::PairNotSupported(_) => {
                 Problem::invalid(pointer, detail, "leave `text_pair` out, or ask a model made for pairs")
             }
+            EncodeError::TooLongInWindows { tokens, most } => {
+                let mut problem =
+                    Problem::new(&TOO_LONG, detail).at(pointer).with_remedy("send a shorter text");
+                problem.0.tokens = Some(*tokens);
+                problem.0.limit = Some(*most);
+                problem
+            }
+            EncodeError::PairInWindows => {
+                Problem::invalid(pointer, detail, "leave `windows` or the second text out")
+            }
+            EncodeError::TooManyWindows { .. } => Problem::invalid(
+                pointer,
+                detail,
+                "send a shorter text, or ask for larger windows that overlap less",
+            ),
             EncodeError::Tokenizer(_) => Problem::invalid(pointer, detail, "change the text"),
         }
     }

@@ -90,7 +90,7 @@ struct Members {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 540)]
     tokens: Option<usize>,
-    /// Tokens the model takes, special ones included; absent unless the text is too long.
+    /// Tokens the model or the method takes, special ones included; absent unless the text is too long.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 512)]
     limit: Option<usize>,

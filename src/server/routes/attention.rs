@@ -6,18 +6,21 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::engine::{AttentionPlan, Engine, Question, Visit};
+use crate::engine::{
+    AttentionPlan, AttentionRequest, Engine, Extra, GroupOptions, Question, RouteOptions, SpecialTokenRows,
+    Visit,
+};
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
 use crate::server::document::TextOrPair;
 use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::input::Input;
-use crate::server::json_body::JsonBody;
+use crate::server::json_body::{JsonBody, options};
 use crate::server::problem::Problem;
 use crate::server::representation::Accepts;
 use crate::server::request_id::RequestId;
 use crate::server::state::{AppState, Open};
-use crate::server::strict_value::StrictValue;
+use crate::server::strict_value::{StrictMap, StrictValue, optional_name};
 
 /// A question where the model looked. Either `text` or `texts` is needed.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -41,6 +44,26 @@ pub struct AttentionBody {
     /// The heads to show, from 0, each once; all by default.
     #[schema(min_items = 1, example = json!([0, 3]))]
     heads: Option<Vec<usize>>,
+    /// How many weights of each row to show: the largest ones, in the field `top` instead of `weights`; all by
+    /// default. Up to the tokens that rows have.
+    #[schema(minimum = 1, example = 3)]
+    top_k: Option<usize>,
+    /// Decimal digits of weights, rollout and norms; all there are by default.
+    #[schema(minimum = 1, maximum = 7, example = 4)]
+    precision: Option<usize>,
+    /// What is shown of special tokens in rows and columns of weights, rollout and norms; `include` by default.
+    #[serde(default, deserialize_with = "optional_name")]
+    special_tokens: Option<SpecialTokenRows>,
+    /// What to add to the maps, each at most once: `norms` (how much each token's values give to each other token),
+    /// `routes` (the strongest ways through all layers), `groups` (heads that attend alike). Nothing by default.
+    #[schema(value_type = Option<Vec<Extra>>, max_items = 3, example = json!(["norms", "routes", "groups"]))]
+    include: Option<Vec<String>>,
+    /// Which routes to include.
+    #[schema(value_type = Option<RouteOptions>)]
+    routes: Option<StrictMap>,
+    /// How groups are told apart.
+    #[schema(value_type = Option<GroupOptions>)]
+    groups: Option<StrictMap>,
     /// Whether to look at the beginning of a text that is longer than the model takes; otherwise such a
     /// text is an error. False by default.
     #[schema(example = false)]
@@ -57,8 +80,18 @@ impl AttentionBody {
     /// The first field that is not valid.
     pub fn question(self, engine: &Engine) -> Result<Question, Problem> {
         let model = engine.model(self.model.as_deref())?;
-        let truncate = self.truncate.unwrap_or_default();
-        Ok(Question::Attention(AttentionPlan::new(model, self.layers, self.heads, truncate)?))
+        let request = AttentionRequest {
+            layers: self.layers,
+            heads: self.heads,
+            top_k: self.top_k,
+            precision: self.precision,
+            special_tokens: self.special_tokens.unwrap_or_default(),
+            include: self.include.unwrap_or_default(),
+            routes: options("/routes", self.routes)?,
+            groups: options("/groups", self.groups)?,
+            truncate: self.truncate.unwrap_or_default(),
+        };
+        Ok(Question::Attention(AttentionPlan::new(model, request)?))
     }
 }
 
@@ -66,6 +99,7 @@ impl AttentionBody {
 pub struct AttentionExamples;
 
 impl Examples for AttentionExamples {
+    const HAS_TENSORS: bool = true;
     const DESCRIPTION: &'static str = "The prediction with attention maps; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../openapi/examples/attention.json");
     const MANY: &'static str = include_str!("../../../openapi/examples/attention-batch.json");
@@ -77,7 +111,8 @@ type AttentionResponses = TextResponses<AttentionExamples>;
 /// Shows what the model looks at in a text.
 ///
 /// Attention maps with what can be counted of them, and the rollout over all layers. With
-/// `Accept: image/svg+xml` the heads are drawn side by side.
+/// `Accept: image/svg+xml` the heads are drawn side by side; with `application/vnd.safetensors` the numbers
+/// come as tensors.
 #[utoipa::path(
     post,
     path = "/v1/attention",
@@ -86,6 +121,7 @@ type AttentionResponses = TextResponses<AttentionExamples>;
     params(TimeoutHeader),
     request_body(content = AttentionBody, description = "The question", examples(
         ("one" = (summary = "One text, one head", value = json!({"text": "A gripping film.", "layers": [5], "heads": [0]}))),
+        ("largest" = (summary = "The largest weights of words alone, and what else there is to know", value = json!({"text": "A gripping film.", "layers": [5], "top_k": 2, "precision": 4, "special_tokens": "exclude", "include": ["routes", "groups"], "routes": {"k": 3}, "groups": {"threshold": 0.2}}))),
         ("many" = (summary = "A batch", value = json!({"texts": ["Good.", ""], "layers": [5], "heads": [0]}))),
         ("dry-run" = (summary = "What it would take", value = json!({"text": "A gripping film.", "dry_run": true})))
     )),

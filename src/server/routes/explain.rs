@@ -11,14 +11,15 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::engine::plan::ExplainRequest;
-use crate::engine::{Engine, ExplainPlan, Question, Target, Visit};
+use crate::engine::{Engine, ExpectedLabel, ExplainPlan, Question, Target, Visit, WindowsRequest};
+use crate::explain::faithfulness::Depth;
 use crate::explain::granularity::Granularity;
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
 use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::document::{MethodOptions, TextOrPair, method_ids};
 use crate::server::input::Input;
-use crate::server::json_body::JsonBody;
+use crate::server::json_body::{JsonBody, options};
 use crate::server::problem::Problem;
 use crate::server::representation::Accepts;
 use crate::server::request_id::RequestId;
@@ -44,6 +45,10 @@ pub struct ExplainBody {
     /// What to explain: `"predicted"` (default), `"all"`, a label, or an index.
     #[schema(schema_with = target_schema)]
     target: Option<TargetField>,
+    /// The label, or its index, that the model should predict: that class is explained, and a warning says if the
+    /// model predicts otherwise. Instead of `target`; not for regression models.
+    #[schema(schema_with = expected_label_schema)]
+    expected_label: Option<ExpectedField>,
     /// Ids of methods, each once; `["integrated_gradients"]` by default.
     #[schema(schema_with = method_ids)]
     methods: Option<Vec<String>>,
@@ -60,21 +65,41 @@ pub struct ExplainBody {
     /// text is an error. False by default.
     #[schema(example = false)]
     truncate: Option<bool>,
+    /// Windows over a text of any length; `{}` for the usual ones. Not for pairs, not together with `truncate`. None by
+    /// default.
+    #[schema(value_type = Option<WindowsRequest>)]
+    windows: Option<StrictMap>,
     /// Whether only to check everything and tell what the answer would take. False by default.
     #[schema(example = false)]
     dry_run: Option<bool>,
-    /// For methods that sample; 0 by default.
+    /// For methods that sample, and for quality figures that do; 0 by default.
     #[schema(example = 0, format = "uint64")]
     seed: Option<u64>,
 }
 
-/// Figures of how far to trust an explanation: only `none` is served so far.
+/// Figures of how far to trust each explanation: `none`; `fast`, what the prediction does without the strongest parts
+/// and with them alone, from at most ten forward passes; `full`, all figures, from about a hundred and four times the
+/// method itself. With `fast` and `full`, also how far several methods agree.
 #[derive(Debug, Clone, Copy, serde::Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(example = "none")]
+#[schema(example = "fast")]
 enum Quality {
     /// No figures.
     None,
+    /// Erasure of the strongest parts.
+    Fast,
+    /// All figures.
+    Full,
+}
+
+impl Quality {
+    fn depth(self) -> Option<Depth> {
+        match self {
+            Quality::None => None,
+            Quality::Fast => Some(Depth::Fast),
+            Quality::Full => Some(Depth::Full),
+        }
+    }
 }
 
 impl ExplainBody {
@@ -84,13 +109,26 @@ impl ExplainBody {
     /// The first field that is not valid.
     pub fn question(self, engine: &Engine) -> Result<Question, Problem> {
         let model = engine.model(self.model.as_deref())?;
-        let (Some(Quality::None) | None) = self.quality;
+        let target = match (self.target, self.expected_label) {
+            (None, None) => Target::default(),
+            (Some(TargetField(target)), None) => target,
+            (None, Some(ExpectedField(expected))) => Target::Expected(expected),
+            (Some(_), Some(_)) => {
+                return Err(Problem::invalid(
+                    "/expected_label",
+                    "is given together with `target`, and both say what to explain",
+                    "leave one of the two out; the expected label is explained",
+                ));
+            }
+        };
         let request = ExplainRequest {
-            target: self.target.map(|TargetField(target)| target).unwrap_or_default(),
+            target,
             methods: self.methods,
             options: self.options.map(|StrictMap(options)| options).unwrap_or_default(),
             granularity: self.granularity.unwrap_or_default(),
+            quality: self.quality.and_then(Quality::depth),
             truncate: self.truncate.unwrap_or_default(),
+            windows: options("/windows", self.windows)?,
             seed: self.seed.unwrap_or_default(),
         };
         Ok(Question::Explain(ExplainPlan::new(model, request)?))
@@ -124,6 +162,7 @@ type ExplainResponses = TextResponses<ExplainExamples>;
         ("one" = (summary = "One text", value = json!({"text": "A gripping film, though it drags a little."}))),
         ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""], "methods": ["saliency"]}))),
         ("dry-run" = (summary = "What it would take", value = json!({"text": "A gripping film, though it drags a little.", "dry_run": true}))),
+        ("windows" = (summary = "A text of any length", value = json!({"text": "A gripping film, though it drags a little.", "windows": {"size": 512, "overlap": 128}}))),
         ("two-methods" = (summary = "Two methods with options", value = json!({"text": "A gripping film.", "methods": ["integrated_gradients", "saliency"], "options": {"integrated_gradients": {"steps": 50}}, "target": "all"})))
     )),
     responses(ExplainResponses)
@@ -185,5 +224,49 @@ impl Visitor<'_> for TargetVisitor {
 
     fn visit_u64<E: serde::de::Error>(self, index: u64) -> Result<Target, E> {
         usize::try_from(index).map(Target::Index).map_err(E::custom)
+    }
+}
+
+/// An [`ExpectedLabel`] as JSON has it: a label or an index.
+#[derive(Debug)]
+struct ExpectedField(ExpectedLabel);
+
+impl<'de> Deserialize<'de> for ExpectedField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ExpectedVisitor).map(ExpectedField)
+    }
+}
+
+fn expected_label_schema() -> RefOr<Schema> {
+    let label = ObjectBuilder::new().schema_type(Type::String);
+    let index = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0.0));
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    let one_of = OneOfBuilder::new()
+        .item(label)
+        .item(index)
+        .item(null)
+        .description(Some(
+            "The label, or its index, that the model should predict: that class is explained, and a warning says if \
+             the model predicts otherwise. Instead of `target`; not for regression models.",
+        ))
+        .examples([serde_json::json!("positive"), serde_json::json!(1)]);
+    one_of.into()
+}
+
+struct ExpectedVisitor;
+
+impl Visitor<'_> for ExpectedVisitor {
+    type Value = ExpectedLabel;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a label or an index")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, label: &str) -> Result<ExpectedLabel, E> {
+        Ok(ExpectedLabel::Label(label.to_owned()))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, index: u64) -> Result<ExpectedLabel, E> {
+        usize::try_from(index).map(ExpectedLabel::Index).map_err(E::custom)
     }
 }

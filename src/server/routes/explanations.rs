@@ -32,7 +32,8 @@ pub struct EntityTags {
 /// Gives an answer again.
 ///
 /// Any answer to a single text, or to one of a batch, by its `id`: the same bytes as long as it is kept.
-/// With `Accept: text/html` or `image/svg+xml`, it is drawn.
+/// With `Accept: text/html` or `image/svg+xml`, it is drawn; with `application/vnd.safetensors`, the attention of an
+/// answer that has it comes as tensors.
 #[utoipa::path(
     get,
     path = "/v1/explanations/{id}",
@@ -59,7 +60,7 @@ pub async fn recall(
     let visit = Visit::of(state.limits.deadline);
     let told = engine.recall(&visit, known).await.map_err(|failure| Problem::of_fault(&failure))?;
     let told = told.ok_or_else(Problem::not_kept)?;
-    let form = accepts.choose(&Representation::ALL)?;
+    let form = accepts.choose(Representation::of(told.shape))?;
     answers::again(told, form, headers.typed_get(), &state.drawings, &visit).await
 }
 

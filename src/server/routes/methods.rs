@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::explain::{Family, Method, registry};
+use crate::explain::{Family, Method, registry, schema};
 use crate::server::document::responses::PlainProblems;
 
 /// All methods.
@@ -13,13 +13,7 @@ use crate::server::document::responses::PlainProblems;
 #[serde(deny_unknown_fields)]
 pub struct MethodList {
     /// The methods, in the order of the registry.
-    #[schema(min_items = 1, example = json!([{
-        "id": "saliency", "default": false, "version": 1, "family": "gradient",
-        "summary": "How strongly the output reacts to a small change of each word: the norm of its \
-                    gradient. Never negative, says nothing of direction.",
-        "source": "Simonyan, Vedaldi & Zisserman 2014, arXiv:1312.6034",
-        "uses_target": true, "uses_seed": false, "options": {"norm": "l2", "output": "logit"}
-    }]))]
+    #[schema(min_items = 1, example = json!([shown().map(view)]))]
     methods: Vec<MethodView>,
 }
 
@@ -30,6 +24,9 @@ struct MethodView {
     /// Its id, for the fields `methods` and `options` of a request.
     #[schema(example = "saliency")]
     id: &'static str,
+    /// Its name as the field writes it.
+    #[schema(example = "Saliency")]
+    name: &'static str,
     /// Whether it answers requests that name no method.
     #[schema(example = false)]
     default: bool,
@@ -41,6 +38,15 @@ struct MethodView {
     /// One or two sentences: what a score means.
     #[schema(example = "How strongly the output reacts to a small change of each word.")]
     summary: &'static str,
+    /// The score of a token, as a formula in plain text: φ_t is the score, F the output, e_t the word embedding.
+    #[schema(example = "φ_t = ‖∂F/∂e_t‖, in the L2 (default) or L1 norm")]
+    formula: &'static str,
+    /// What it takes, in passes of the network over the text.
+    #[schema(example = "One backward pass a class.")]
+    effort: &'static str,
+    /// When not to use it, or how not to read it.
+    #[schema(example = "It says how sensitive the output is, not what speaks for or against.")]
+    caution: &'static str,
     /// Where it was published.
     #[schema(example = "Simonyan, Vedaldi & Zisserman 2014, arXiv:1312.6034")]
     source: &'static str,
@@ -56,11 +62,18 @@ struct MethodView {
         example = json!({"norm": "l2", "output": "logit"})
     )]
     options: Value,
+    /// The JSON Schema (draft 2020-12) of `options`, complete in itself: types, bounds, defaults and meanings.
+    #[schema(
+        value_type = std::collections::BTreeMap<String, Value>,
+        example = json!(shown().map(schema::of_options))
+    )]
+    options_schema: Value,
 }
 
 /// Lists the methods.
 ///
-/// Each with the defaults of its options, in the order that the program knows them.
+/// Each with what it answers, what it takes, when not to use it, and its options: their defaults and their
+/// JSON Schema. In the order that the program knows them.
 #[utoipa::path(
     get,
     path = "/v1/methods",
@@ -82,13 +95,23 @@ fn all() -> MethodList {
 fn view(method: &dyn Method) -> MethodView {
     MethodView {
         id: method.id(),
+        name: method.name(),
         default: method.id() == registry::DEFAULT_METHOD,
         version: method.version(),
         family: method.family(),
         summary: method.summary(),
+        formula: method.formula(),
+        effort: method.effort(),
+        caution: method.caution(),
         source: method.source(),
         uses_target: method.uses_target(),
         uses_seed: method.samples(),
         options: method.default_options(),
+        options_schema: schema::of_options(method),
     }
+}
+
+/// The method that the examples show.
+fn shown() -> Option<&'static dyn Method> {
+    registry::find("saliency")
 }

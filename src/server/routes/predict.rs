@@ -6,18 +6,18 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::engine::{Engine, PredictPlan, Question, Visit};
+use crate::engine::{Engine, PredictPlan, Question, Visit, WindowsRequest};
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
 use crate::server::document::TextOrPair;
 use crate::server::document::responses::{Examples, TextResponses};
 use crate::server::input::Input;
-use crate::server::json_body::JsonBody;
+use crate::server::json_body::{JsonBody, options};
 use crate::server::problem::Problem;
 use crate::server::representation::Accepts;
 use crate::server::request_id::RequestId;
 use crate::server::state::{AppState, Open};
-use crate::server::strict_value::StrictValue;
+use crate::server::strict_value::{StrictMap, StrictValue};
 
 /// A question what. Either `text` or `texts` is needed.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -39,6 +39,10 @@ pub struct PredictBody {
     /// text is an error. False by default.
     #[schema(example = false)]
     truncate: Option<bool>,
+    /// Windows over a text of any length; `{}` for the usual ones. Not for pairs, not together with `truncate`. None by
+    /// default.
+    #[schema(value_type = Option<WindowsRequest>)]
+    windows: Option<StrictMap>,
     /// Whether only to check everything and tell what the answer would take. False by default.
     #[schema(example = false)]
     dry_run: Option<bool>,
@@ -51,7 +55,8 @@ impl PredictBody {
     /// The first field that is not valid.
     pub fn question(self, engine: &Engine) -> Result<Question, Problem> {
         let model = engine.model(self.model.as_deref())?;
-        Ok(Question::Predict(PredictPlan { model, truncate: self.truncate.unwrap_or_default() }))
+        let windows = options("/windows", self.windows)?;
+        Ok(Question::Predict(PredictPlan::new(model, self.truncate.unwrap_or_default(), windows)?))
     }
 }
 

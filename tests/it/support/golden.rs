@@ -32,6 +32,10 @@ pub struct Case {
     tensors: HashMap<String, Tensor>,
 }
 
+/// The tiny models of the fixtures.
+const TINY: [&str; 8] =
+    ["three-labels", "multi-label", "regression", "pairs", "cased", "gelu-new", "one-type-id", "chinese"];
+
 /// The bundled model's id and directory.
 pub const BUNDLED: &str = "movie-reviews";
 
@@ -55,35 +59,39 @@ impl Golden {
     /// Every model that has golden values, eight tiny ones and the bundled one, on our kernels and on
     /// candle; the tiny ones also on the kernels' slower instructions.
     pub fn all() -> Vec<Golden> {
-        let names = [
-            "three-labels",
-            "multi-label",
-            "regression",
-            "pairs",
-            "cased",
-            "gelu-new",
-            "one-type-id",
-            "chinese",
-        ];
         let kernels = |set| Operators::Kernels(KernelOps::on(set));
         let sets = InstructionSet::available();
-        let fast = [kernels(sets[0]), Operators::Candle(Device::Cpu)];
-        let all = names.into_iter().chain([BUNDLED]);
-        let on_fast = all.flat_map(|name| fast.iter().map(move |operators| (name, operators.clone())));
-        let slow = names.into_iter().flat_map(|name| sets[1..].iter().map(move |set| (name, kernels(*set))));
-        on_fast.chain(slow).map(|(name, operators)| Golden::on(name, &operators)).collect()
+        let slow = TINY.into_iter().flat_map(|name| sets[1..].iter().map(move |set| (name, kernels(*set))));
+        Self::on_fast_operators().chain(slow).map(|(name, on)| Golden::on(name, name, &on)).collect()
+    }
+
+    /// The same models with golden values of all methods, on our kernels and on candle.
+    pub fn of_methods() -> Vec<Golden> {
+        let file = |name: &str| format!("methods-{name}");
+        Self::on_fast_operators().map(|(name, on)| Golden::on(name, &file(name), &on)).collect()
+    }
+
+    /// One long text in windows, of the bundled model.
+    pub fn of_windows() -> Golden {
+        Golden::on(BUNDLED, "windows", &Operators::Kernels(KernelOps::best()))
+    }
+
+    fn on_fast_operators() -> impl Iterator<Item = (&'static str, Operators)> {
+        let fast = [Operators::Kernels(KernelOps::best()), Operators::Candle(Device::Cpu)];
+        let all = TINY.into_iter().chain([BUNDLED]);
+        all.flat_map(move |name| fast.clone().into_iter().map(move |operators| (name, operators)))
     }
 
     pub fn of(name: &str) -> Golden {
-        Golden::on(name, &Operators::Kernels(KernelOps::best()))
+        Golden::on(name, name, &Operators::Kernels(KernelOps::best()))
     }
 
-    fn on(name: &str, operators: &Operators) -> Golden {
+    fn on(name: &str, file: &str, operators: &Operators) -> Golden {
         let directory = fixtures().join("golden");
         let described: Value =
-            serde_json::from_slice(&std::fs::read(directory.join(format!("{name}.json"))).unwrap()).unwrap();
+            serde_json::from_slice(&std::fs::read(directory.join(format!("{file}.json"))).unwrap()).unwrap();
         let tensors =
-            candle_core::safetensors::load(directory.join(format!("{name}.safetensors")), &Device::Cpu)
+            candle_core::safetensors::load(directory.join(format!("{file}.safetensors")), &Device::Cpu)
                 .unwrap();
         let cases = described["cases"]
             .as_array()

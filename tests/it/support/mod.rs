@@ -4,6 +4,7 @@ pub mod alike;
 pub mod database;
 pub mod golden;
 pub mod process;
+pub mod schema;
 pub mod server;
 
 use std::time::{Duration, Instant};

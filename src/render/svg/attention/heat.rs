@@ -4,9 +4,6 @@ use std::fmt::Write;
 
 use crate::render::palette::HEAT_LEVELS;
 
-/// The most cells a map has, across and down.
-const CELLS: usize = 64;
-
 /// A map, ready to draw.
 pub struct Heat {
     /// Cells across and down.
@@ -17,9 +14,9 @@ pub struct Heat {
 }
 
 impl Heat {
-    /// Of `[query][key]`, on a scale whose end is `largest`.
-    pub fn new(weights: &[Vec<f32>], largest: f32) -> Self {
-        let cells = means(weights, block(weights.len()));
+    /// Of `[query][key]`, on a scale whose end is `largest`; a cell stands for `block` tokens, across and down.
+    pub fn new(weights: &[Vec<f32>], largest: f32, block: usize) -> Self {
+        let cells = means(weights, block);
         let mut paths = vec![String::new(); HEAT_LEVELS + 1];
         for (row, values) in cells.iter().enumerate() {
             let levels: Vec<usize> = values.iter().map(|value| level(*value, largest)).collect();
@@ -35,14 +32,14 @@ impl Heat {
     }
 }
 
-/// Tokens, across and down, that one cell stands for.
-pub fn block(tokens: usize) -> usize {
-    tokens.div_ceil(CELLS).max(1)
+/// Tokens, across and down, that one cell stands for where there are at most so many cells.
+pub fn block(tokens: usize, cells: usize) -> usize {
+    tokens.div_ceil(cells).max(1)
 }
 
 /// The largest cell of all maps.
-pub fn largest(maps: &[Vec<Vec<Vec<f32>>>]) -> f32 {
-    let cells = maps.iter().flatten().flat_map(|map| means(map, block(map.len())));
+pub fn largest(maps: &[Vec<Vec<Vec<f32>>>], block: usize) -> f32 {
+    let cells = maps.iter().flatten().flat_map(|map| means(map, block));
     cells.flatten().fold(0.0, f32::max)
 }
 
@@ -74,15 +71,15 @@ mod tests {
 
     #[test]
     fn neighbours_of_one_level_are_one_stroke_and_nothing_is_drawn_for_nothing() {
-        let heat = Heat::new(&[vec![1.0, 1.0, 0.0], vec![0.0, 0.0, 1.0], vec![0.0; 3]], 1.0);
+        let heat = Heat::new(&[vec![1.0, 1.0, 0.0], vec![0.0, 0.0, 1.0], vec![0.0; 3]], 1.0, 1);
         assert_eq!(heat.paths[HEAT_LEVELS], "M0 0h2M2 1h1");
         assert!(heat.paths[..HEAT_LEVELS].iter().all(String::is_empty));
     }
 
     #[test]
     fn many_tokens_are_drawn_as_means_of_blocks() {
-        assert_eq!([block(1), block(64), block(65), block(512)], [1, 1, 2, 8]);
+        assert_eq!([1, 64, 65, 512].map(|tokens| block(tokens, 64)), [1, 1, 2, 8]);
         assert_eq!(means(&vec![vec![1.0, 3.0, 8.0]; 3], 2), [[2.0, 8.0], [2.0, 8.0]]);
-        assert_eq!(Heat::new(&vec![vec![0.1; 512]; 512], 0.1).cells, 64);
+        assert_eq!(Heat::new(&vec![vec![0.1; 512]; 512], 0.1, 8).cells, 64);
     }
 }

@@ -20,7 +20,7 @@ use crate::engine::{Engine, Question, Visit};
 use crate::identity::DatasetId;
 use crate::job::{Job, JobError, Jobs, Order};
 use crate::server::deadline::TimeoutHeader;
-use crate::server::desk::{Endpoint, HttpDesk, question};
+use crate::server::desk::{Endpoint, HttpDesk, plain_question, question};
 use crate::server::document::responses::{UploadProblems, parsed};
 use crate::server::incoming::{Incoming, Limit};
 use crate::server::problem::Problem;
@@ -83,6 +83,16 @@ impl Asked {
         })?;
         let request = request.map(|StrictMap(request)| request).unwrap_or_default();
         let question = question(engine, endpoint, request.clone())?;
+        Ok(Asked { endpoint, request, question })
+    }
+
+    /// The same of a request whose fields stand in the body itself.
+    pub(in crate::server::routes) fn plain(
+        engine: &Engine,
+        endpoint: Endpoint,
+        request: Map<String, Value>,
+    ) -> Result<Self, Problem> {
+        let question = plain_question(engine, endpoint, request.clone())?;
         Ok(Asked { endpoint, request, question })
     }
 

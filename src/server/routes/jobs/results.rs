@@ -83,8 +83,6 @@ impl ResultForm {
 }
 
 impl Form for ResultForm {
-    const NAMES: &'static str = "application/x-ndjson or text/csv";
-
     fn essence(self) -> MediaType<'static> {
         match self {
             ResultForm::Lines => MediaType::new(names::APPLICATION, Name::new_unchecked("x-ndjson")),

@@ -84,11 +84,7 @@ impl JobAnswers {
     fn observation(&self, line: AnswerLine, row: Option<Row>) -> Result<Observation, Problem> {
         let reading = match line.failed {
             true => None,
-            false => Some(Reading::read(&line.body, self.method.as_deref()).map_err(|_| {
-                // The error is not told whole: it may quote the text.
-                tracing::error!("an answer of a job could not be read");
-                Problem::internal()
-            })?),
+            false => Some(Reading::read(&line.body, self.method.as_deref()).map_err(unreadable)?),
         };
         let value = |column: &String| {
             let value = row.as_ref().and_then(|row| row.metadata.get(column));
@@ -104,6 +100,16 @@ impl Answers for JobAnswers {
     type Error = Problem;
 
     fn each(&self, see: &mut dyn FnMut(&Observation) -> ControlFlow<()>) -> Result<(), Problem> {
+        self.each_line(&mut |line, row| Ok(see(&self.observation(line, row)?)))
+    }
+}
+
+impl JobAnswers {
+    /// Shows every answer with the row that it is about, if that is looked up, until it is told to stop.
+    pub fn each_line(
+        &self,
+        see: &mut dyn FnMut(AnswerLine, Option<Row>) -> Result<ControlFlow<()>, Problem>,
+    ) -> Result<(), Problem> {
         let jobs = Jobs::of(&self.engine, &HttpDesk);
         let mut rows =
             Rows { datasets: self.engine.datasets(), dataset: self.dataset, page: VecDeque::new() };
@@ -117,7 +123,7 @@ impl Answers for JobAnswers {
             let page = page.ok_or_else(Problem::no_such_job)?;
             for line in page.lines {
                 let row = self.runtime.block_on(rows.at(line.row))?;
-                if see(&self.observation(line, row)?).is_break() {
+                if see(line, row)?.is_break() {
                     return Ok(());
                 }
             }
@@ -125,6 +131,12 @@ impl Answers for JobAnswers {
         }
         Ok(())
     }
+}
+
+/// An answer that is none. The error is not told whole: it may quote the text.
+pub(super) fn unreadable(_: serde_json::Error) -> Problem {
+    tracing::error!("an answer of a job could not be read");
+    Problem::internal()
 }
 
 /// The rows of a dataset, in their order.

@@ -4,6 +4,8 @@ mod answers;
 mod body;
 pub mod comparison;
 mod counting;
+pub mod evaluation;
+mod judged;
 mod wish;
 
 use std::sync::Arc;
@@ -194,7 +196,8 @@ pub async fn summarise(
     let job = match (job, dataset) {
         (Some(id), None) => named(&engine, &id, endpoint.is_some(), request.is_some()).await?,
         (None, Some(dataset)) => {
-            let job = wish::job(&engine, &dataset, endpoint, request).await?;
+            let asked = order::Asked::new(&engine, endpoint, request)?;
+            let job = wish::job(&engine, &dataset, asked).await?;
             if !job.state.is_over() {
                 return Ok(order::answer(job, StatusCode::ACCEPTED));
             }

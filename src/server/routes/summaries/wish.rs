@@ -1,4 +1,5 @@
-//! A summary of a dataset: the job that it is made of is ordered with the first wish, and found with every other.
+//! A summary or an evaluation of a dataset: the job that it is made of is ordered with the first wish, and found with every
+//! other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,9 @@ use tokio::time::sleep;
 use crate::engine::Engine;
 use crate::identity::DatasetId;
 use crate::job::{Job, JobError, Jobs, Order};
-use crate::server::desk::{Endpoint, HttpDesk};
+use crate::server::desk::HttpDesk;
 use crate::server::problem::Problem;
 use crate::server::routes::jobs::order::Asked;
-use crate::server::strict_value::StrictMap;
 
 /// What the idempotency keys of such jobs begin with.
 const PREFIX: &str = "summary-";
@@ -23,14 +23,8 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 /// The job that asks this about a dataset: there is one for every endpoint, request, model and dataset.
 ///
 /// # Errors
-/// The first field that is not valid, or what an order of a job is refused with.
-pub(super) async fn job(
-    engine: &Arc<Engine>,
-    dataset: &str,
-    endpoint: Option<Endpoint>,
-    request: Option<StrictMap>,
-) -> Result<Job, Problem> {
-    let asked = Asked::new(engine, endpoint, request)?;
+/// It is no id of a dataset, or what an order of a job is refused with.
+pub(super) async fn job(engine: &Arc<Engine>, dataset: &str, asked: Asked) -> Result<Job, Problem> {
     let remedy = "send the `id` of a dataset, 64 lower-case hexadecimal digits";
     let dataset = DatasetId::parse(dataset)
         .ok_or_else(|| Problem::invalid("/dataset", "this is no id of a dataset", remedy))?;

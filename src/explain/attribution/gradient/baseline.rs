@@ -92,6 +92,14 @@ impl Baseline {
         }
     }
 
+    /// The usual baselines beside this one that the model's vocabulary has, by name.
+    pub fn others(&self, model: &Model) -> Vec<(&'static str, Baseline)> {
+        let usual =
+            [("pad", UsualBaseline::Pad), ("mask", UsualBaseline::Mask), ("zero", UsualBaseline::Zero)];
+        let usual = usual.map(|(name, usual)| (name, Baseline::Usual(usual))).into_iter();
+        usual.filter(|(_, other)| other != self && other.check(model).is_ok()).collect()
+    }
+
     /// The word embeddings `[tokens, hidden]` of this baseline for a text.
     ///
     /// # Errors
@@ -102,22 +110,26 @@ impl Baseline {
         let encoder = subject.model().encoder();
         // A vocabulary without the token was refused by `check`.
         let filled = |id: Option<u32>| -> Result<Vec<f32>, ExplainError> {
-            let ids = text.ids.iter().zip(&text.tokens);
-            let ids = ids.map(|(own, token)| if token.special { *own } else { id.unwrap_or(*own) });
-            Ok(encoder.word_embeddings(&ids.collect::<Vec<u32>>())?)
+            let substitute = match id {
+                Some(id) => encoder.word_embeddings(&[id])?,
+                None => return Ok(subject.embeddings().to_vec()),
+            };
+            let own = subject.embeddings().chunks_exact(substitute.len()).zip(&text.tokens);
+            Ok(own.flat_map(|(row, token)| if token.special { row } else { &substitute }).copied().collect())
         };
         let embeddings = match self {
             Baseline::Usual(UsualBaseline::Pad) => filled(special.padding)?,
             Baseline::Usual(UsualBaseline::Mask) => filled(special.mask)?,
             Baseline::Usual(UsualBaseline::Zero) => {
-                let mut own = subject.batch().word_embeddings.clone();
+                let mut own = subject.embeddings().to_vec();
                 let rows = own.chunks_exact_mut(encoder.config().hidden_size);
                 rows.zip(&text.tokens).filter(|(_, token)| !token.special).for_each(|(row, _)| row.fill(0.0));
                 own
             }
             Baseline::Text(baseline) => {
-                let encoded = baseline.encode(subject.model(), text).map_err(|detail| {
-                    ExplainError::Option { method, fault: OptionFault::new(OPTION, detail) }
+                let encoded = baseline.encode(subject).map_err(|detail| ExplainError::Option {
+                    method,
+                    fault: OptionFault::new(OPTION, detail),
                 })?;
                 encoder.word_embeddings(&encoded.ids)?
             }
@@ -127,9 +139,14 @@ impl Baseline {
 }
 
 impl BaselineText {
-    fn encode(&self, model: &Model, text: &EncodedText) -> Result<EncodedText, String> {
+    fn encode(&self, subject: &Subject) -> Result<EncodedText, String> {
+        let (model, text) = (subject.model(), subject.text());
         let baseline = Text { first: &self.text, second: self.text_pair.as_deref() };
-        let encoded = model.encode(baseline, false).map_err(|error| format!("the baseline text {error}"))?;
+        let encoded = match subject.layout().asked() {
+            Some(windows) => windows.encode(model, baseline),
+            None => model.encode(baseline, false),
+        };
+        let encoded = encoded.map_err(|error| format!("the baseline text {error}"))?;
         let shape =
             |text: &EncodedText| text.tokens.iter().map(|t| (t.special, t.segment)).collect::<Vec<_>>();
         match shape(&encoded) == shape(text) {

@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::baseline::Baseline;
-use super::path::{Path, PathPoint, points_together};
+use super::evaluation::points_together;
+use super::path::{Path, PathPoint};
 use super::quadrature::gauss_legendre;
+use crate::explain::granularity::Granularity;
 use crate::explain::method::{
     Attribution, AttributionMethod, Convergence, ExplainError, Family, OptionFault,
 };
@@ -27,7 +29,7 @@ use crate::model::{Keep, Model};
 pub struct IntegratedGradients;
 
 /// Options of `integrated_gradients`; `steps` and `max_gradients` exclude each other.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(
     as = IntegratedGradientsOptions,
@@ -58,21 +60,25 @@ const USUAL_GRADIENTS: usize = 17;
 
 impl AttributionMethod for IntegratedGradients {
     const ID: &'static str = "integrated_gradients";
+    const NAME: &'static str = "Integrated Gradients";
     const VERSION: u32 = 1;
     const FAMILY: Family = Family::Gradient;
     const SUMMARY: &'static str = "How much each word moved the output on the way from an empty text: the gradients along the way, added up. The scores sum to the output's change.";
+    const FORMULA: &'static str = "φ_t = ∫₀¹ ⟨e_t − e′_t, ∂F/∂e_t(e′ + α(e − e′))⟩ dα, for word embeddings e of the text and e′ of the baseline";
+    const EFFORT: &'static str = "Adaptive: 9 to `max_gradients` forward and backward passes, 17 for most texts; with `steps`, as many.";
+    const CAUTION: &'static str = "What nothing means is a choice: compare baselines before trusting a close call (full quality figures do). Not for discontinuous pipelines around the model: it sees the network alone.";
     const SOURCE: &'static str = "Sundararajan, Taly & Yan 2017, arXiv:1703.01365";
     // The path makes its own passes, also at the text's end.
     const KEEP: Keep = Keep::Outputs;
     type Options = Options;
 
-    fn completed(options: Options) -> Options {
+    fn completed(options: Options, _granularity: Granularity) -> Options {
         let adaptive = options.steps.is_none();
         let max_gradients = options.max_gradients.or(adaptive.then_some(DEFAULT_GRADIENTS));
         Options { max_gradients, ..options }
     }
 
-    fn check(options: &Options, model: &Model) -> Result<(), OptionFault> {
+    fn check(options: &Options, model: &Model, _granularity: Granularity) -> Result<(), OptionFault> {
         let within = |name: &str, value: Option<usize>, least: usize, most: usize| match value {
             Some(value) if !(least..=most).contains(&value) => {
                 Err(OptionFault::new(name, format!("is {value}; expected {least} to {most}")))
@@ -87,6 +93,11 @@ impl AttributionMethod for IntegratedGradients {
         }
         options.baseline.check(model)?;
         options.output.check(model)
+    }
+
+    fn with_other_baselines(options: &Options, model: &Model) -> Vec<(&'static str, Options)> {
+        let others = options.baseline.others(model).into_iter();
+        others.map(|(name, baseline)| (name, Options { baseline, ..options.clone() })).collect()
     }
 
     fn cost(options: &Options, tokens: usize, classes: usize) -> Cost {
@@ -115,10 +126,8 @@ impl AttributionMethod for IntegratedGradients {
             None => adaptive(&path, classes, options.max_gradients.unwrap_or(DEFAULT_GRADIENTS))?,
         };
         let attribution = |(class, integral): (&usize, Integral)| Attribution {
-            class: Some(*class),
-            output: Some(options.output),
             convergence: Some(integral.convergence()),
-            scores: integral.scores,
+            ..Attribution::new(*class, options.output, integral.scores)
         };
         Ok(classes.iter().zip(integrals).map(attribution).collect())
     }
@@ -155,6 +164,7 @@ impl Integral {
             converged: self.converged(),
             steps: self.gradients,
             gradients: self.gradients,
+            forwards: 0,
             baseline_output: self.baseline_output,
             target_output: self.target_output,
         }
