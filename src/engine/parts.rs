@@ -268,9 +268,10 @@ impl From<&Band> for BandView {
 }
 
 /// Scores are worked out in double precision and told in single: more digits would be noise of the
-/// network's own single precision.
+/// network's own single precision. Zero has no sign: a token that is the same in text and baseline moves the output
+/// neither way.
 fn single(scores: &[f64]) -> Vec<f32> {
-    scores.iter().map(|score| *score as f32).collect()
+    scores.iter().map(|score| *score as f32 + 0.0).collect()
 }
 
 impl Warning {
@@ -368,5 +369,16 @@ impl From<(usize, &Sentence)> for SentenceView {
             words: sentence.words.clone(),
             segment: sentence.segment,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_of_nothing_is_told_without_a_sign() {
+        let told = single(&[-0.0, 0.0, -1.5, -1e-60]);
+        assert_eq!(serde_json::to_string(&told).unwrap(), "[0.0,0.0,-1.5,0.0]");
     }
 }

@@ -33,9 +33,8 @@ impl Granularity {
     /// Adds token scores up: one score per unit, and those of the special tokens, in order, unless
     /// tokens were asked for.
     pub fn gather(self, text: &EncodedText, token_scores: &[f64]) -> (Vec<f64>, Option<Vec<f64>>) {
-        // The sum of nothing is −0; a word without tokens has a plain 0.
         let of_word =
-            |word: usize| 0.0 + text.words[word].tokens.iter().map(|token| token_scores[*token]).sum::<f64>();
+            |word: usize| text.words[word].tokens.iter().map(|token| token_scores[*token]).sum::<f64>();
         let scores = match self {
             Granularity::Token => return (token_scores.to_vec(), None),
             Granularity::Word => (0..text.words.len()).map(of_word).collect(),
