@@ -12,6 +12,7 @@ use super::flight::Duty;
 use super::question::Computed;
 use super::scheduler::Expected;
 use super::{Engine, Failure, OwnedText, Question};
+use crate::cache::durable::Claim;
 use crate::cache::memory::Record;
 use crate::cache::now;
 use crate::identity::ResultKey;
@@ -48,9 +49,6 @@ pub struct Work {
     pub is_shared: bool,
 }
 
-/// Whether every key that was to be computed became a result, rather than a failure of its own.
-struct AllMade(bool);
-
 /// How soon it is looked for what another server computes,
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 
@@ -62,7 +60,8 @@ impl Engine {
     pub(super) async fn fly(self: Arc<Self>, mut duty: Duty<ResultKey, Outcome>, mut work: Work) {
         if !work.is_shared {
             let keys = duty.keys();
-            if let Err(failure) = self.compute(&mut duty, &mut work, keys).await {
+            let mut claim = Claim::of_ones_own(keys.clone());
+            if let Err(failure) = self.compute(&mut duty, &mut work, &mut claim, keys).await {
                 duty.land_rest(&Err(failure));
             }
             return;
@@ -70,7 +69,7 @@ impl Engine {
         let mut pause = FIRST_LOOK;
         self.land_what_is_known(&mut duty).await;
         while !duty.keys().is_empty() {
-            let claim = self.cache.claim(duty.keys()).await;
+            let mut claim = self.cache.claim(duty.keys()).await;
             if claim.keys().is_empty() {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LAST_LOOK);
@@ -87,14 +86,9 @@ impl Engine {
             if wanted.is_empty() {
                 continue;
             }
-            match self.compute(&mut duty, &mut work, wanted).await {
-                Ok(AllMade(true)) => claim.fulfilled(),
-                // Nothing will be written of what failed: others may try at once.
-                Ok(AllMade(false)) => {}
-                Err(failure) => {
-                    duty.land_rest(&Err(failure));
-                    return;
-                }
+            if let Err(failure) = self.compute(&mut duty, &mut work, &mut claim, wanted).await {
+                duty.land_rest(&Err(failure));
+                return;
             }
         }
     }
@@ -104,8 +98,9 @@ impl Engine {
         &self,
         duty: &mut Duty<ResultKey, Outcome>,
         work: &mut Work,
+        claim: &mut Claim,
         wanted: Vec<ResultKey>,
-    ) -> Result<AllMade, Failure> {
+    ) -> Result<(), Failure> {
         let (sender, mut computed) = mpsc::unbounded_channel::<(Computed, Duration)>();
         let Work { question, text, place, errand, awaited, .. } = work;
         let pace = self.pace(question.model());
@@ -129,7 +124,6 @@ impl Engine {
             if called_off { Err(Failure::Cancelled) } else { Ok(()) }
         });
         tokio::pin!(running);
-        let mut all_made = true;
         let outcome = loop {
             tokio::select! {
                 biased;
@@ -139,22 +133,20 @@ impl Engine {
                         errand.end();
                         *place = None;
                     }
-                    all_made &= result.outcome.is_ok();
-                    self.land(duty, result, waited, &awaited);
+                    self.land(duty, claim, result, waited, &awaited);
                 }
                 outcome = &mut running => break outcome,
             }
         };
         while let Ok((result, waited)) = computed.try_recv() {
-            all_made &= result.outcome.is_ok();
-            self.land(duty, result, waited, &awaited);
+            self.land(duty, claim, result, waited, &awaited);
         }
         let open = duty.keys();
         match outcome {
             Ok(()) if wanted.iter().any(|key| open.contains(key)) => {
                 Err(Failure::Internal("a part was not computed".into()))
             }
-            outcome => outcome.map(|()| AllMade(all_made)),
+            outcome => outcome,
         }
     }
 
@@ -176,6 +168,7 @@ impl Engine {
     fn land(
         &self,
         duty: &mut Duty<ResultKey, Outcome>,
+        claim: &mut Claim,
         computed: Computed,
         queued: Duration,
         awaited: &Awaited,
@@ -190,6 +183,10 @@ impl Engine {
             };
             Landed { record, queued, took, was_known: false }
         });
+        // Nothing will be written of what failed: others may try at once.
+        if outcome.is_ok() {
+            claim.made(computed.key);
+        }
         duty.land(computed.key, outcome);
     }
 }

@@ -15,10 +15,11 @@ pub const LEASE: Duration = Duration::from_secs(5);
 /// How often a server is heard of that computes.
 const RENEWAL: Duration = Duration::from_millis(1500);
 
-/// The right, among all servers, to compute some keys. It is renewed until it is dropped; then it is let go,
-/// unless it was [fulfilled](Claim::fulfilled).
+/// The right, among all servers, to compute some keys. It is renewed until it is dropped; then it is let go, but for
+/// keys that were [made](Claim::made).
 pub struct Claim {
     keys: Vec<ResultKey>,
+    made: Vec<ResultKey>,
     shared: Option<Shared>,
 }
 
@@ -30,13 +31,13 @@ struct Shared {
 impl Claim {
     /// What nobody else knows of.
     pub fn of_ones_own(keys: Vec<ResultKey>) -> Self {
-        Claim { keys, shared: None }
+        Claim { keys, made: Vec::new(), shared: None }
     }
 
     /// What was granted.
     pub(super) fn held(store: Arc<dyn Store>, keys: Vec<ResultKey>) -> Self {
         if keys.is_empty() {
-            return Claim { keys, shared: None };
+            return Claim::of_ones_own(keys);
         }
         let renewing = (store.clone(), keys.clone());
         let renewal = tokio::spawn(async move {
@@ -52,7 +53,7 @@ impl Claim {
                 }
             }
         });
-        Claim { keys, shared: Some(Shared { store, renewal: renewal.abort_handle() }) }
+        Claim { keys, made: Vec::new(), shared: Some(Shared { store, renewal: renewal.abort_handle() }) }
     }
 
     /// What may be computed.
@@ -60,11 +61,10 @@ impl Claim {
         &self.keys
     }
 
-    /// All was computed. Others go on waiting for a moment: writing the results ends the claim.
-    pub fn fulfilled(mut self) {
-        if let Some(shared) = self.shared.take() {
-            shared.renewal.abort();
-        }
+    /// A key was computed. Others go on waiting for a moment: writing its result ends the claim. To be said before
+    /// anyone has the result: whoever has it may be gone at once, and the claim with it.
+    pub fn made(&mut self, key: ResultKey) {
+        self.made.push(key);
     }
 }
 
@@ -72,7 +72,11 @@ impl Drop for Claim {
     fn drop(&mut self) {
         let Some(Shared { store, renewal }) = self.shared.take() else { return };
         renewal.abort();
-        let keys = std::mem::take(&mut self.keys);
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.retain(|key| !self.made.contains(key));
+        if keys.is_empty() {
+            return;
+        }
         // Outside of a runtime the process ends, and the lease with it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { store.let_go(&keys).await });
