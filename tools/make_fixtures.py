@@ -13,6 +13,10 @@ from pathlib import Path
 import torch
 from transformers import logging
 
+from concept_discovery_fixtures import write_concept_discovery
+from concept_fixtures import concepts_arithmetic
+from concept_golden import CONCEPT_PACKAGES, concept_cases
+from concept_tests_fixtures import concepts_significance
 from fixtures.cases import Case
 from fixtures.deep_lift import check_rescale_rule
 from fixtures.golden import EVERYTHING, Extent, full_case, short_case, write_golden
@@ -29,9 +33,24 @@ TOKENIZER = "tokenizer"
 STATISTICS = "statistics"
 QUALITY = "quality"
 WINDOWS = "windows"
+CONCEPTS_ARITHMETIC = "concepts-arithmetic"
+CONCEPTS_SIGNIFICANCE = "concepts-significance"
+CONCEPTS_DISCOVERY = "concepts-discovery"
 TOKENIZED_TINY_MODELS = ("cased", "chinese")
 MODELS = [*(model.name for model in TINY_MODELS), BUNDLED]
-NAMES = [*MODELS, *(f"methods-{name}" for name in MODELS), TOKENIZER, STATISTICS, QUALITY, WINDOWS]
+CONCEPT_MODELS = ("three-labels", "pairs", "multi-label", "regression", BUNDLED)
+NAMES = [
+    *MODELS,
+    *(f"methods-{name}" for name in MODELS),
+    *(f"concepts-{name}" for name in CONCEPT_MODELS),
+    TOKENIZER,
+    STATISTICS,
+    QUALITY,
+    WINDOWS,
+    CONCEPTS_ARITHMETIC,
+    CONCEPTS_SIGNIFICANCE,
+    CONCEPTS_DISCOVERY,
+]
 
 BUNDLED_CASES = (
     Case("a funny, gripping film"),
@@ -39,6 +58,7 @@ BUNDLED_CASES = (
 )
 BUNDLED_EXTENT = Extent(predicted_class_only=True, neuron_layers=(2, 4), mask_rows_only=True)
 BUNDLED_METHOD_SENTENCES = 4
+BUNDLED_CONCEPT_SENTENCES = 1
 QUALITY_SENTENCES = 6
 QUALITY_TINY_MODELS = ("pairs", "multi-label", "regression")
 QUALITY_CASE = 1
@@ -69,6 +89,7 @@ def main() -> None:
     if BUNDLED in arguments.only:
         make_bundled(arguments.bundled, sentences, golden)
     make_methods(arguments, sentences)
+    make_concepts(arguments, sentences)
     if TOKENIZER in arguments.only:
         directories = {BUNDLED: arguments.bundled} | {
             name: models / name for name in TOKENIZED_TINY_MODELS
@@ -82,6 +103,12 @@ def main() -> None:
         subject = load_subject(arguments.bundled, masked_lm=False)
         case = long_case([case.text for case in review_cases(sentences)], WINDOWS_WORDS)
         write_golden(WINDOWS, [windows_case(subject, case)], golden)
+    if CONCEPTS_SIGNIFICANCE in arguments.only:
+        concepts_significance(golden / "concepts-significance.json")
+    if CONCEPTS_DISCOVERY in arguments.only:
+        write_concept_discovery(golden / "concepts-discovery.json")
+    if CONCEPTS_ARITHMETIC in arguments.only:
+        concepts_arithmetic(golden / "concepts-arithmetic.json")
 
 
 def make_bundled(directory: Path, sentences: Path, golden: Path) -> None:
@@ -120,6 +147,20 @@ def make_methods(arguments: argparse.Namespace, sentences: Path) -> None:
                 for index, case in enumerate(cases[name])
             ]
             write_golden(file, made, arguments.output / "golden", METHOD_PACKAGES)
+
+
+def make_concepts(arguments: argparse.Namespace, sentences: Path) -> None:
+    """Pooled states and gradients, steering and erasure, for a few models and their cases."""
+    cases = {model.name: model.cases for model in TINY_MODELS}
+    cases[BUNDLED] = (*BUNDLED_CASES, *review_cases(sentences)[:BUNDLED_CONCEPT_SENTENCES])
+    for name in CONCEPT_MODELS:
+        file = f"concepts-{name}"
+        if file in arguments.only:
+            tiny = arguments.output / "models" / name
+            directory = arguments.bundled if name == BUNDLED else tiny
+            subject = load_subject(directory, masked_lm=False)
+            made = concept_cases(subject, cases[name])
+            write_golden(file, made, arguments.output / "golden", CONCEPT_PACKAGES)
 
 
 def ranked_cases(
