@@ -6,6 +6,7 @@
 //! | room | what it knows |
 //! |---|---|
 //! | [`cli`] | the command line: `serve`, `explain`, `diff`, `models` |
+//! | [`concept`] | concepts of models: learnt, tested, taken apart, erased, found |
 //! | [`config`] | one typed configuration: defaults, file, environment, flags |
 //! | [`server`] | HTTP: routes, errors, limits |
 //! | [`engine`] | warm models and worker threads; requests checked, answers put together |
@@ -27,6 +28,7 @@
 
 pub mod cache;
 pub mod cli;
+pub mod concept;
 pub mod config;
 pub mod dataset;
 pub mod engine;

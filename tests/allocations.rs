@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use explaind::kernels::buffer::release_idle;
-use explaind::model::{Cotangent, Encoder, Gradients, Keep, Model, Text, Wanted};
+use explaind::model::{
+    Cotangent, Encoder, Gradients, HiddenEdit, Intervention, Interventions, Keep, Model, Text, Wanted,
+};
 
 struct Counting;
 
@@ -68,22 +70,34 @@ fn a_pass_takes_no_more_memory_than_was_said_and_not_much_less(model: &Model) {
         let ids = vec![2023; tokens];
         let one = encoder.batch(&ids, &vec![0; tokens]).unwrap();
         let batch = Encoder::join(std::iter::repeat_n(&one, copies));
+        let mut altered = batch.clone();
+        altered.sequences.iter_mut().for_each(|sequence| sequence.interventions = edits(model));
         let cotangent = Cotangent::of_logits(&[0.0, 1.0], copies);
-        for keep in [Keep::Outputs, Keep::OutputGradients, Keep::Trace, Keep::Gradients] {
-            release_idle();
-            let taken = peak_bytes(|| {
-                let trace = encoder.forward(&batch, keep).unwrap();
-                if keep.differentiates() {
-                    encoder.backward(&trace, &cotangent, &Wanted::word_embeddings()).unwrap();
-                }
-            });
-            let said = encoder.pass_bytes(&vec![tokens; copies], keep);
-            assert!(
-                (said / 2..=said).contains(&taken),
-                "{copies} x {tokens} tokens, {keep:?}: {said} bytes were said, {taken} were taken"
-            );
+        for (network, batch) in [("its network", &batch), ("an altered one", &altered)] {
+            for keep in [Keep::Outputs, Keep::OutputGradients, Keep::Trace, Keep::Gradients] {
+                release_idle();
+                let taken = peak_bytes(|| {
+                    let trace = encoder.forward(batch, keep).unwrap();
+                    if keep.differentiates() {
+                        encoder.backward(&trace, &cotangent, &Wanted::word_embeddings()).unwrap();
+                    }
+                });
+                let said = encoder.pass_bytes(&vec![tokens; copies], keep);
+                assert!(
+                    (said / 2..=said).contains(&taken),
+                    "{copies} x {tokens} tokens through {network}, {keep:?}: {said} bytes were said, {taken} were taken"
+                );
+            }
         }
     }
+}
+
+/// An edit of every hidden state.
+fn edits(model: &Model) -> Interventions {
+    let config = model.encoder().config();
+    let direction = vec![1.0 / (config.hidden_size as f32).sqrt(); config.hidden_size];
+    let edit = |point| Intervention::Hidden { point, edit: HiddenEdit::Project(direction.clone()) };
+    (0..=config.layers).map(edit).collect::<Vec<_>>().into()
 }
 
 fn a_pass_and_its_way_back_allocate_nothing_once_they_have_run(model: &Model) {

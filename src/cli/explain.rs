@@ -111,6 +111,7 @@ pub fn explain(config: &Config, arguments: ExplainArguments) -> Result<(), Comma
         truncate: arguments.truncate,
         seed: arguments.seed,
         windows: None,
+        altered: None,
     };
     let plan = ExplainPlan::new(model, request).map_err(invalid)?;
     let runtime =

@@ -25,6 +25,11 @@ pub use row::{Row, Scalar};
 pub use tally::{LabelCount, Summary, Tally};
 pub use upload::{Upload, UploadError};
 
+/// The id of the dataset that comes with the program; none if it cannot be read, which a test rules out.
+pub fn reference_id() -> Option<crate::identity::DatasetId> {
+    reference::reference().map(|reference| reference.dataset.id)
+}
+
 /// Most rows of a dataset.
 pub const MOST_ROWS: u64 = 1_000_000;
 

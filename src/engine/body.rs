@@ -27,9 +27,20 @@ pub fn put_together(id: ResponseId, shape: Shape, parts: &[Part<'_>]) -> Vec<u8>
         out.extend_from_slice(next());
     }
     match shape {
-        Shape::Predict => {}
-        Shape::Attention => {
-            out.extend_from_slice(br#","attention":"#);
+        Shape::Predict
+        | Shape::Concept
+        | Shape::Tcav
+        | Shape::Decomposition
+        | Shape::Erasure
+        | Shape::Discovery => {}
+        Shape::Attention | Shape::States | Shape::ConceptScores | Shape::ConceptEdits => {
+            let field = match shape {
+                Shape::States => "states",
+                Shape::ConceptScores => "concepts",
+                Shape::ConceptEdits => "edits",
+                _ => "attention",
+            };
+            out.extend_from_slice(format!(r#","{field}":"#).as_bytes());
             out.extend_from_slice(next());
         }
         Shape::Explain

@@ -5,22 +5,27 @@
 //! a place in the house → the scheduler → commit → answer.
 
 mod admission;
+mod altered;
 pub mod answer;
 mod attention;
 mod awaited;
 mod background;
 mod body;
+mod composed;
 mod computation;
+pub mod concepts;
 mod demand;
 mod dry_run;
 mod explained;
 mod flight;
+pub mod inquiry;
 mod pace;
-mod parts;
+pub mod parts;
 pub mod plan;
 mod question;
 mod scheduler;
 mod seconds;
+pub mod states;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -29,15 +34,20 @@ mod windows;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 pub use admission::{Capacity, Overload};
+pub use altered::Altered;
 pub use answer::Answer;
 pub use attention::plan::{
     AttentionPlan, AttentionRequest, Extra, GroupOptions, RouteOptions, SpecialTokenRows,
 };
+pub use composed::Composition;
 pub use dry_run::{Foreseen, ForeseenPart, Range, Total};
 pub use plan::{ExpectedLabel, ExplainPlan, Invalid, PredictPlan, Target};
 pub use question::{OwnedText, Question};
 pub use scheduler::Scheduler;
+pub use states::{StatesPlan, StatesRequest};
 pub use visit::{Told, Visit};
 pub use windows::WindowsRequest;
 
@@ -64,6 +74,8 @@ pub struct Engine {
     cache: Cache,
     flights: Arc<Flights<ResultKey, Outcome>>,
     admission: Admission,
+    /// Leave to make an answer of many.
+    composing: Semaphore,
     metrics: Arc<Metrics>,
 }
 
@@ -84,6 +96,14 @@ pub enum Failure {
     /// A field of the request does not suit this very text.
     #[error("{}", .0.detail)]
     Field(Invalid),
+    /// One of the texts that an answer is made of cannot be worked on.
+    #[error("{failure}")]
+    At {
+        /// Where it stands in the request.
+        pointer: String,
+        /// What is wrong with it.
+        failure: Box<Failure>,
+    },
     /// The text has more tokens than a method takes.
     #[error("{method} takes texts of up to {limit} tokens, and this one has {tokens}")]
     TooManyTokens {
@@ -211,6 +231,7 @@ impl Engine {
             scheduler,
             cache,
             flights: Arc::default(),
+            composing: Semaphore::new(composed::AT_A_TIME),
             metrics,
         }
     }

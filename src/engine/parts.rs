@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::Failure;
 use super::answer::{
-    AgreementView, AttentionView, BandView, ConvergenceView, Explanation, LabelScore, ModelName,
-    PredictionView, QualityView, SentenceView, TargetView, TokenView, TopOverlap, TruncationNote, Warning,
-    WarningCode, WindowView, WindowsView, WordView,
+    AgreementView, AttentionView, BandView, ConvergenceView, Explanation, InterventionView, LabelScore,
+    ModelName, PredictionView, QualityView, SentenceView, TargetView, TokenView, TopOverlap, TruncationNote,
+    Warning, WarningCode, WindowView, WindowsView, WordView,
 };
 use super::question::OwnedText;
 use crate::explain::faithfulness::agreement::Pair;
@@ -38,7 +38,11 @@ pub struct Made {
 }
 
 impl Made {
-    fn new(part: &impl Serialize, warnings: &[Warning]) -> Result<Self, Failure> {
+    /// A part with its warnings.
+    ///
+    /// # Errors
+    /// None that is known; see [`Failure::Internal`].
+    pub fn new(part: &impl Serialize, warnings: &[Warning]) -> Result<Self, Failure> {
         let json = |fault: serde_json::Error| Failure::Internal(fault.to_string());
         Ok(Made {
             body: serde_json::to_vec(part).map_err(json)?,
@@ -54,25 +58,34 @@ struct Reading<'a> {
     text: &'a str,
     text_pair: Option<&'a str>,
     truncated: Option<TruncationNote>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interventions: Option<&'a [InterventionView]>,
     prediction: PredictionView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prediction_without: Option<PredictionView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     windows: Option<WindowsView>,
     tokens: Vec<TokenView>,
     words: Vec<WordView>,
 }
 
-/// The model's reading of a text: prediction, tokens and words.
+/// The model's reading of a text: prediction, tokens and words. `told` says how the network is altered, if there is
+/// anything to say of that; then the text is run through the network as it is, too.
 ///
 /// # Errors
-/// None that is known; see [`Failure::Internal`].
-pub fn reading(sent: &OwnedText, subject: &Subject) -> Result<Made, Failure> {
+/// Those of that pass; otherwise none that is known, see [`Failure::Internal`].
+pub fn reading(sent: &OwnedText, subject: &Subject, told: &[InterventionView]) -> Result<Made, Failure> {
     let (model, text, prediction) = (subject.model(), subject.text(), subject.prediction());
+    let labels = &model.config().labels;
+    let without = if told.is_empty() { None } else { Some(subject.prediction_unaltered()?) };
     let reading = Reading {
         model: ModelName { id: model.id().into(), fingerprint: model.fingerprint().into() },
         text: &sent.text,
         text_pair: sent.text_pair.as_deref(),
         truncated: text.truncated.map(TruncationNote::from),
-        prediction: PredictionView::new(&model.config().labels, prediction),
+        interventions: (!told.is_empty()).then_some(told),
+        prediction: PredictionView::new(labels, prediction),
+        prediction_without: without.map(|without| PredictionView::new(labels, &without)),
         windows: subject.layout().asked().map(|windows| WindowsView::new(windows, subject)),
         tokens: text.tokens.iter().enumerate().map(TokenView::from).collect(),
         words: text.words.iter().enumerate().map(WordView::from).collect(),
@@ -153,7 +166,7 @@ pub fn attention(view: &AttentionView) -> Result<Made, Failure> {
 }
 
 impl PredictionView {
-    fn new(labels: &[String], prediction: &Prediction) -> Self {
+    pub(super) fn new(labels: &[String], prediction: &Prediction) -> Self {
         let mut view = PredictionView {
             label: None,
             index: None,
@@ -212,7 +225,7 @@ impl WindowView {
 }
 
 impl Explanation {
-    fn new(
+    pub(super) fn new(
         method: &str,
         labels: &[String],
         granularity: Granularity,
@@ -285,7 +298,7 @@ impl Warning {
         }
     }
 
-    fn not_converged(explanation: &Explanation) -> Option<Self> {
+    pub(super) fn not_converged(explanation: &Explanation) -> Option<Self> {
         let convergence = explanation.convergence.as_ref().filter(|convergence| !convergence.converged)?;
         let target = explanation.target.as_ref().map_or("", |target| &target.label);
         Some(Warning {

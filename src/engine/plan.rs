@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::altered::{self, Altered};
 use super::demand::Extent;
 use super::windows::WindowsRequest;
 use crate::explain::faithfulness::Depth;
@@ -65,6 +66,19 @@ pub enum ExpectedLabel {
     Label(String),
 }
 
+impl ExpectedLabel {
+    /// The class of a model that is meant.
+    ///
+    /// # Errors
+    /// The model has no such class, said of the field at `pointer`.
+    pub fn class(&self, model: &Model, pointer: &str) -> Result<usize, Invalid> {
+        match self {
+            ExpectedLabel::Index(index) => by_index(*index, model, pointer, "use an index"),
+            ExpectedLabel::Label(label) => by_label(label, model, pointer, "use an index"),
+        }
+    }
+}
+
 impl Target {
     /// The target of a name: `predicted`, `all`, or a label.
     pub fn named(name: &str) -> Self {
@@ -98,6 +112,7 @@ pub struct ExplainPlan {
     pub(super) quality: Option<Depth>,
     pub(super) truncate: bool,
     pub(super) windows: Option<Windows>,
+    pub(super) altered: Option<Altered>,
     pub(super) seed: u64,
 }
 
@@ -148,6 +163,8 @@ pub struct ExplainRequest {
     pub truncate: bool,
     /// Windows over the text; none where it is read whole.
     pub windows: Option<WindowsRequest>,
+    /// How the network is altered; none where it is explained as it is.
+    pub altered: Option<Altered>,
     /// For methods that sample, and for figures that do.
     pub seed: u64,
 }
@@ -187,6 +204,9 @@ impl ExplainPlan {
         if windows.is_some() {
             refuse_what_reads_a_trace(&methods)?;
         }
+        if request.altered.is_some() {
+            altered::refuse_what_cannot(&methods)?;
+        }
         Ok(ExplainPlan {
             target: resolve(&request.target, &model)?,
             target_as_asked: request.target.canonical(),
@@ -195,6 +215,7 @@ impl ExplainPlan {
             quality: request.quality,
             truncate: request.truncate,
             windows,
+            altered: request.altered,
             seed: request.seed,
             model,
         })
@@ -278,23 +299,19 @@ fn resolve(target: &Target, model: &Model) -> Result<ResolvedTarget, Invalid> {
                     "leave the field out",
                 ));
             }
-            let class = match expected {
-                ExpectedLabel::Index(index) => by_index(*index, model, FIELD, "use an index"),
-                ExpectedLabel::Label(label) => by_label(label, model, FIELD, "use an index"),
-            };
-            class.map(ResolvedTarget::Expected)
+            expected.class(model, FIELD).map(ResolvedTarget::Expected)
         }
     }
 }
 
-fn by_index(index: usize, model: &Model, field: &str, choices: &str) -> Result<usize, Invalid> {
+pub(super) fn by_index(index: usize, model: &Model, field: &str, choices: &str) -> Result<usize, Invalid> {
     match index < model.config().labels.len() {
         true => Ok(index),
         false => Err(no_such_class(format!("class {index}"), model, field, choices)),
     }
 }
 
-fn by_label(label: &str, model: &Model, field: &str, choices: &str) -> Result<usize, Invalid> {
+pub(super) fn by_label(label: &str, model: &Model, field: &str, choices: &str) -> Result<usize, Invalid> {
     let found = model.config().labels.iter().position(|known| known == label);
     found.ok_or_else(|| no_such_class(format!("label `{label}`"), model, field, choices))
 }
@@ -314,6 +331,8 @@ pub struct PredictPlan {
     pub truncate: bool,
     /// Windows over the text; none where it is read whole.
     pub windows: Option<Windows>,
+    /// How the network is altered; none where it is asked as it is.
+    pub altered: Option<Altered>,
 }
 
 impl PredictPlan {
@@ -321,8 +340,13 @@ impl PredictPlan {
     ///
     /// # Errors
     /// A field of the windows that is not valid.
-    pub fn new(model: Arc<Model>, truncate: bool, windows: Option<WindowsRequest>) -> Result<Self, Invalid> {
+    pub fn new(
+        model: Arc<Model>,
+        truncate: bool,
+        windows: Option<WindowsRequest>,
+        altered: Option<Altered>,
+    ) -> Result<Self, Invalid> {
         let windows = windows.map(|windows| windows.checked(&model, truncate)).transpose()?;
-        Ok(PredictPlan { model, truncate, windows })
+        Ok(PredictPlan { model, truncate, windows, altered })
     }
 }

@@ -4,15 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::altered::Altered;
+use super::answer::InterventionView;
 use super::attention::plan::AttentionPlan;
 use super::demand::{Demand, Extent, probable_tokens};
 use super::explained::Explained;
+use super::inquiry::Inquiry;
 use super::parts::{self, Made};
 use super::plan::{ExplainPlan, PredictPlan};
 use super::scheduler::Job;
 use super::{Failure, attention};
 use crate::explain::faithfulness::Depth;
 use crate::explain::granularity::Granularity;
+use crate::explain::layout::Layout;
 use crate::explain::{Cost, Crew, ExplainError, Passes, Subject, Windows};
 use crate::identity::{Recipe, ResultInputs, ResultKey, Shape};
 use crate::model::{EncodedText, Keep, Model, Text};
@@ -34,6 +38,8 @@ pub enum Question {
     Predict(PredictPlan),
     /// What does the model look at?
     Attention(AttentionPlan),
+    /// Something else that is told beside the prediction.
+    Inquiry(Box<dyn Inquiry>),
 }
 
 /// A part of an answer, with a key of its own.
@@ -42,6 +48,8 @@ enum Part {
     Reading,
     Sentences,
     Attention,
+    /// What an inquiry finds.
+    Finding,
     /// The explanations of a method, by its place in the plan.
     Method(usize),
     /// How far the methods agree.
@@ -72,6 +80,7 @@ impl Question {
         match self {
             Question::Predict(_) => Shape::Predict,
             Question::Attention(_) => Shape::Attention,
+            Question::Inquiry(inquiry) => inquiry.shape(),
             Question::Explain(plan) => match (plan.granularity == Granularity::Sentence, compares(plan)) {
                 (false, false) => Shape::Explain,
                 (true, false) => Shape::ExplainSentences,
@@ -111,7 +120,7 @@ impl Question {
         };
         let mut explained = match self.as_ref() {
             Question::Explain(plan) => Some(Explained::new(plan, &subject)),
-            Question::Predict(_) | Question::Attention(_) => None,
+            Question::Predict(_) | Question::Attention(_) | Question::Inquiry(_) => None,
         };
         let mut had = Duration::ZERO;
         for (part, key) in parts {
@@ -151,6 +160,7 @@ impl Question {
             Question::Explain(plan) => &plan.model,
             Question::Predict(plan) => &plan.model,
             Question::Attention(plan) => &plan.model,
+            Question::Inquiry(inquiry) => inquiry.model(),
         }
     }
 
@@ -159,6 +169,7 @@ impl Question {
             Question::Explain(plan) => plan.truncate,
             Question::Predict(plan) => plan.truncate,
             Question::Attention(plan) => plan.truncate,
+            Question::Inquiry(inquiry) => inquiry.truncate(),
         }
     }
 
@@ -166,16 +177,31 @@ impl Question {
         match self {
             Question::Explain(plan) => plan.windows.as_ref(),
             Question::Predict(plan) => plan.windows.as_ref(),
-            Question::Attention(_) => None,
+            Question::Attention(_) | Question::Inquiry(_) => None,
         }
     }
 
-    fn subject(&self, text: EncodedText, keep: Keep, crew: Arc<dyn Crew>) -> Result<Subject, ExplainError> {
-        let model = self.model().clone();
-        match self.windows() {
-            Some(windows) => Subject::in_windows(model, text, *windows, keep, crew),
-            None => Subject::new(model, text, keep, crew),
+    fn altered(&self) -> Option<&Altered> {
+        match self {
+            Question::Explain(plan) => plan.altered.as_ref(),
+            Question::Predict(plan) => plan.altered.as_ref(),
+            Question::Attention(plan) => plan.altered.as_ref(),
+            Question::Inquiry(_) => None,
         }
+    }
+
+    /// How the network is altered that is asked, as answers tell of it; empty for the network as it is.
+    pub fn interventions(&self) -> &[InterventionView] {
+        self.altered().map_or(&[], |altered| &altered.told)
+    }
+
+    fn subject(&self, text: EncodedText, keep: Keep, crew: Arc<dyn Crew>) -> Result<Subject, ExplainError> {
+        let layout = match self.windows() {
+            Some(windows) => Layout::of(*windows, &text),
+            None => Layout::whole(&text),
+        };
+        let interventions = self.altered().map(|altered| altered.interventions.clone()).unwrap_or_default();
+        Subject::altered(self.model().clone(), text, layout, interventions, keep, crew)
     }
 
     /// The parts of an answer, in the order of the answer.
@@ -184,6 +210,7 @@ impl Question {
         match self {
             Question::Predict(_) => {}
             Question::Attention(_) => parts.push(Part::Attention),
+            Question::Inquiry(_) => parts.push(Part::Finding),
             Question::Explain(plan) => {
                 if plan.granularity == Granularity::Sentence {
                     parts.push(Part::Sentences);
@@ -214,6 +241,7 @@ impl Question {
             text: &text.text,
             text_pair: text.text_pair.as_deref(),
             windows: windows.as_deref(),
+            altered: self.altered().map(|altered| altered.canonical.as_str()),
         };
         match (self, part) {
             (Question::Explain(plan), Part::Method(index)) => {
@@ -247,6 +275,11 @@ impl Question {
             (Question::Attention(plan), Part::Attention) => {
                 ResultKey::new(&ResultInputs { version: 2, options: &plan.canonical_options(), ..common })
             }
+            (Question::Inquiry(inquiry), Part::Finding) => {
+                let options = inquiry.canonical_options();
+                let (version, seed) = (inquiry.version(), inquiry.seed());
+                ResultKey::new(&ResultInputs { version, options: &options, seed, ..common })
+            }
             _ => ResultKey::new(&common),
         }
     }
@@ -256,8 +289,9 @@ impl Question {
             (Question::Explain(plan), Part::Method(index)) => plan.methods[index].method().id(),
             (_, Part::Sentences) => "sentences",
             (_, Part::Attention) => "attention",
+            (Question::Inquiry(inquiry), Part::Finding) => inquiry.shape().name(),
             (_, Part::Agreement) => "agreement",
-            (_, Part::Reading | Part::Method(_)) => "prediction",
+            (_, Part::Reading | Part::Method(_) | Part::Finding) => "prediction",
         }
     }
 
@@ -275,7 +309,10 @@ impl Question {
             }
             (Question::Attention(plan), Part::Attention) if plan.norms => Keep::Gradients,
             (_, Part::Attention) => Keep::Trace,
-            (_, Part::Reading | Part::Sentences | Part::Method(_) | Part::Agreement) => Keep::Outputs,
+            (Question::Inquiry(inquiry), Part::Finding) => inquiry.keep(),
+            (_, Part::Reading | Part::Sentences | Part::Method(_) | Part::Agreement | Part::Finding) => {
+                Keep::Outputs
+            }
         };
         parts.iter().fold(Keep::Outputs, |keep, part| keep.and(kept(*part)))
     }
@@ -305,6 +342,16 @@ impl Question {
                     let norms = if plan.norms { Passes::FORWARD } else { Passes::NONE };
                     demand.add(model, &Cost::exactly(norms, 0), &Cost::exactly(norms, 0));
                 }
+                (Question::Inquiry(inquiry), Part::Finding) => {
+                    demand.held += inquiry.bytes(tokens);
+                    let cost = inquiry.cost(tokens);
+                    demand.add(model, &cost, &cost);
+                }
+                // It also says what the network says as it is.
+                (_, Part::Reading) if !self.interventions().is_empty() => {
+                    let once = Cost::exactly(Passes::FORWARD, 0);
+                    demand.add(model, &once, &once);
+                }
                 _ => {}
             }
         }
@@ -333,6 +380,7 @@ impl Question {
         match self {
             Question::Attention(plan) => attention::check_text(plan, &text)?,
             Question::Explain(plan) => check_length(plan, text.tokens.len())?,
+            Question::Inquiry(inquiry) => inquiry.check_text(&text)?,
             Question::Predict(_) => {}
         }
         Ok(text)
@@ -349,8 +397,9 @@ impl Question {
             (_, Part::Method(index), Some(explained)) => explained.by(index),
             (_, Part::Agreement, Some(explained)) => explained.agreement(),
             (Question::Attention(plan), Part::Attention, _) => looked_at(plan, subject),
+            (Question::Inquiry(inquiry), Part::Finding, _) => inquiry.find(subject),
             (_, Part::Sentences, _) => parts::sentences(subject.text()),
-            _ => parts::reading(sent, subject),
+            _ => parts::reading(sent, subject, self.interventions()),
         }
     }
 }

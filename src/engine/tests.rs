@@ -72,6 +72,7 @@ fn question(model: Arc<Model>, methods: Vec<Box<dyn Configured>>) -> Arc<Questio
         quality: None,
         truncate: false,
         windows: None,
+        altered: None,
         seed: 0,
     }))
 }

@@ -84,6 +84,11 @@ impl Visit {
         Visit { waiting: Arc::new(Seconds::new(seconds)), share: seconds / f64::from(count.max(1)), ..self }
     }
 
+    /// What it is allowed.
+    pub fn allowed(&self) -> Duration {
+        self.allowed
+    }
+
     /// When the answer is late.
     pub fn deadline(&self) -> Instant {
         self.deadline
@@ -163,7 +168,12 @@ impl Engine {
         self.cache.delete(id).await.map_err(|_: Unavailable| Failure::Unavailable)
     }
 
-    async fn tell(&self, visit: &Visit, recipe: Recipe, gathered: Gathered) -> Result<Told, Failure> {
+    pub(super) async fn tell(
+        &self,
+        visit: &Visit,
+        recipe: Recipe,
+        gathered: Gathered,
+    ) -> Result<Told, Failure> {
         let id = recipe.id();
         let records = gathered.in_order(&recipe)?;
         // An answer that is ready is given in time, even if it could not be kept in time.

@@ -169,6 +169,8 @@ pub trait AttributionMethod: Send + Sync + 'static {
     const SAMPLES: bool = false;
     /// Whether it needs a target class.
     const USES_TARGET: bool = true;
+    /// Whether it can explain an altered network. The engine refuses others before it looks at a text.
+    const UNDER_INTERVENTIONS: bool = true;
     /// What it reads of the text's own forward pass.
     const KEEP: Keep;
     /// How long a text it takes; none where any will do that the model takes. Longer ones are refused before
@@ -239,6 +241,8 @@ pub trait Method: Send + Sync {
     fn samples(&self) -> bool;
     /// Whether it needs a target class.
     fn uses_target(&self) -> bool;
+    /// Whether it can explain an altered network.
+    fn under_interventions(&self) -> bool;
     /// Its options with their defaults.
     fn default_options(&self) -> Value;
     /// The name of its options' schema, and all schemas that this one needs, itself included.
@@ -342,6 +346,10 @@ impl<M: AttributionMethod> Method for Registered<M> {
 
     fn uses_target(&self) -> bool {
         M::USES_TARGET
+    }
+
+    fn under_interventions(&self) -> bool {
+        M::UNDER_INTERVENTIONS
     }
 
     fn default_options(&self) -> Value {

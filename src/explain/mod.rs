@@ -3,10 +3,14 @@
 //!
 //! A new method is one file in its family and one line in [`registry`].
 
+#[cfg(test)]
+mod altered_tests;
+mod alternatives;
 pub mod attention;
 pub mod attribution;
 pub mod cancellation;
 pub mod chance;
+pub mod concept;
 pub mod cost;
 pub mod crew;
 pub mod faithfulness;

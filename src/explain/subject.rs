@@ -19,9 +19,7 @@ use crate::model::{
 pub struct Subject(Arc<Parts>);
 
 struct Parts {
-    model: Arc<Model>,
-    text: EncodedText,
-    layout: Layout,
+    input: Input,
     /// Of the whole text: `[tokens, hidden]`.
     embeddings: Vec<f32>,
     /// Of each window; empty where nothing but the outputs was kept.
@@ -30,6 +28,32 @@ struct Parts {
     window_logits: Vec<Vec<f32>>,
     prediction: Prediction,
     crew: Arc<dyn Crew>,
+}
+
+/// A text as a network gets it, but for its word embeddings.
+#[derive(Clone)]
+struct Input {
+    model: Arc<Model>,
+    text: EncodedText,
+    layout: Layout,
+    /// Of every window, and of everything that methods make of it.
+    interventions: Interventions,
+}
+
+impl Input {
+    fn batch(&self, window: &Window, embeddings: &[f32]) -> Batch {
+        let width = self.model.config().hidden_size;
+        let mut rows = Vec::with_capacity(window.tokens() * width);
+        for run in window.runs() {
+            rows.extend_from_slice(&embeddings[run.start * width..run.end * width]);
+        }
+        Batch { word_embeddings: rows, sequences: vec![self.sequence(window)] }
+    }
+
+    fn sequence(&self, window: &Window) -> Sequence {
+        let type_ids = window.rows().map(|row| self.text.type_ids[row]).collect();
+        Sequence { type_ids, interventions: self.interventions.clone() }
+    }
 }
 
 impl Subject {
@@ -45,7 +69,7 @@ impl Subject {
         crew: Arc<dyn Crew>,
     ) -> Result<Self, ExplainError> {
         let layout = Layout::whole(&text);
-        Self::laid_out(model, text, layout, keep, crew)
+        Self::altered(model, text, layout, Interventions::none(), keep, crew)
     }
 
     /// The same, of a text in windows.
@@ -60,48 +84,55 @@ impl Subject {
         crew: Arc<dyn Crew>,
     ) -> Result<Self, ExplainError> {
         let layout = Layout::of(windows, &text);
-        Self::laid_out(model, text, layout, keep, crew)
+        Self::altered(model, text, layout, Interventions::none(), keep, crew)
     }
 
-    fn laid_out(
+    /// The same, of a text laid out in some way, through an altered network. Whatever methods make of the text goes
+    /// through it too: what they explain is the altered network.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; interventions that do not fit the model, or that name tokens: methods take tokens out, and
+    /// windows count their own.
+    pub fn altered(
         model: Arc<Model>,
         text: EncodedText,
         layout: Layout,
+        interventions: Interventions,
         keep: Keep,
         crew: Arc<dyn Crew>,
     ) -> Result<Self, ExplainError> {
+        refuse_names_of_tokens(&interventions)?;
         let embeddings = model.encoder().word_embeddings(&text.ids)?;
-        Self::of_embeddings(model, text, layout, embeddings, keep, crew)
+        Self::of_embeddings(Input { model, text, layout, interventions }, embeddings, keep, crew)
     }
 
     fn of_embeddings(
-        model: Arc<Model>,
-        text: EncodedText,
-        layout: Layout,
+        input: Input,
         embeddings: Vec<f32>,
         keep: Keep,
         crew: Arc<dyn Crew>,
     ) -> Result<Self, ExplainError> {
+        let Input { model, layout, .. } = &input;
         let windows = layout.windows();
-        let batches: Vec<Batch> =
-            windows.iter().map(|window| batch(&model, &text, window, &embeddings)).collect();
+        let batches: Vec<Batch> = windows.iter().map(|window| input.batch(window, &embeddings)).collect();
         // What would be kept of many windows is too much to hold: they run again when a gradient is wanted.
         let keep = if windows.len() > 1 { Keep::Outputs } else { keep };
         let (traces, window_logits) = match keep {
-            Keep::Outputs => (Vec::new(), crew.logits(&model, batches)?),
+            Keep::Outputs => (Vec::new(), crew.logits(model, batches)?),
             _ => {
-                let traces = traced(&model, batches, keep, layout.longest(), crew.as_ref())?;
+                let traces = traced(model, batches, keep, layout.longest(), crew.as_ref())?;
                 let logits = traces.iter().map(|trace| trace.logits(0).to_vec()).collect();
                 (traces, logits)
             }
         };
         check_finite(&window_logits)?;
         let prediction = Prediction::new(model.config(), layout.combination().combined(&window_logits));
-        let parts = Parts { model, text, layout, embeddings, traces, window_logits, prediction, crew };
+        let parts = Parts { input, embeddings, traces, window_logits, prediction, crew };
         Ok(Subject(Arc::new(parts)))
     }
 
-    /// The same text with other word embeddings, `[tokens, hidden]`, and a forward pass of its own.
+    /// The same text with other word embeddings, `[tokens, hidden]`, and a forward pass of its own through the same
+    /// network.
     ///
     /// # Errors
     /// As [`Self::new`]; embeddings of another shape.
@@ -110,23 +141,22 @@ impl Subject {
         if embeddings.len() != parts.embeddings.len() {
             return Err(candle_core::Error::Msg("embeddings of another shape than the text's".into()).into());
         }
-        let (model, text, layout) = (parts.model.clone(), parts.text.clone(), parts.layout.clone());
-        Self::of_embeddings(model, text, layout, embeddings, keep, parts.crew.clone())
+        Self::of_embeddings(parts.input.clone(), embeddings, keep, parts.crew.clone())
     }
 
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
-        &self.0.model
+        &self.0.input.model
     }
 
     /// The tokenised text.
     pub fn text(&self) -> &EncodedText {
-        &self.0.text
+        &self.0.input.text
     }
 
     /// Number of tokens of the whole text.
     pub fn tokens(&self) -> usize {
-        self.0.text.tokens.len()
+        self.text().tokens.len()
     }
 
     /// The word embeddings of the whole text: `[tokens, hidden]`. The network gets them as [`Self::batches`] lays
@@ -137,7 +167,12 @@ impl Subject {
 
     /// How the text is laid out.
     pub fn layout(&self) -> &Layout {
-        &self.0.layout
+        &self.0.input.layout
+    }
+
+    /// How the network is altered that the text goes through.
+    pub fn interventions(&self) -> &Interventions {
+        &self.0.input.interventions
     }
 
     /// The text with these word embeddings, `[tokens, hidden]`, as the network gets it: one batch a window.
@@ -147,12 +182,12 @@ impl Subject {
 
     /// One window of the text with these word embeddings of the whole text, `[tokens, hidden]`.
     pub fn batch(&self, window: &Window, embeddings: &[f32]) -> Batch {
-        batch(self.model(), self.text(), window, embeddings)
+        self.0.input.batch(window, embeddings)
     }
 
     /// What the network gets of a window beside its word embeddings.
     pub fn sequence(&self, window: &Window) -> Sequence {
-        sequence(self.text(), window)
+        self.0.input.sequence(window)
     }
 
     /// The forward pass.
@@ -173,6 +208,17 @@ impl Subject {
     /// What the model says of the text.
     pub fn prediction(&self) -> &Prediction {
         &self.0.prediction
+    }
+
+    /// The same text through the network altered in another way, with a forward pass of its own.
+    ///
+    /// # Errors
+    /// As [`Self::altered`].
+    pub fn through(&self, interventions: Interventions, keep: Keep) -> Result<Self, ExplainError> {
+        refuse_names_of_tokens(&interventions)?;
+        let parts = &self.0;
+        let input = Input { interventions, ..parts.input.clone() };
+        Self::of_embeddings(input, parts.embeddings.clone(), keep, parts.crew.clone())
     }
 
     /// The logits of each window, `[window][label]`; of a whole text, its own.
@@ -307,22 +353,18 @@ pub fn check_finite(logits: &[Vec<f32>]) -> Result<(), ExplainError> {
     }
 }
 
+fn refuse_names_of_tokens(interventions: &Interventions) -> Result<(), ExplainError> {
+    match interventions.name_tokens() {
+        false => Ok(()),
+        true => {
+            let message = "a text is explained through a network that is altered for all tokens alike";
+            Err(candle_core::Error::Msg(message.into()).into())
+        }
+    }
+}
+
 fn untraced() -> ExplainError {
     candle_core::Error::Msg("the text's forward pass was not kept".into()).into()
-}
-
-fn batch(model: &Model, text: &EncodedText, window: &Window, embeddings: &[f32]) -> Batch {
-    let width = model.config().hidden_size;
-    let mut rows = Vec::with_capacity(window.tokens() * width);
-    for run in window.runs() {
-        rows.extend_from_slice(&embeddings[run.start * width..run.end * width]);
-    }
-    Batch { word_embeddings: rows, sequences: vec![sequence(text, window)] }
-}
-
-fn sequence(text: &EncodedText, window: &Window) -> Sequence {
-    let type_ids = window.rows().map(|row| text.type_ids[row]).collect();
-    Sequence { type_ids, interventions: Interventions::none() }
 }
 
 fn traced(

@@ -44,6 +44,8 @@ pub struct ResultInputs<'a> {
     pub text_pair: Option<&'a str>,
     /// The windows over the text, where it is not read whole.
     pub windows: Option<&'a str>,
+    /// How the network is altered, where it is not as it is.
+    pub altered: Option<&'a str>,
 }
 
 /// The identity of one result.
@@ -68,6 +70,10 @@ impl ResultKey {
         // A field more, and only where it is asked for: other keys are as they were before there were windows.
         if let Some(windows) = inputs.windows {
             fields.text(windows);
+        }
+        // Two more, so that they are told from the one above by their number.
+        if let Some(altered) = inputs.altered {
+            fields.text("altered").text(altered);
         }
         ResultKey(fields.finish())
     }
@@ -158,6 +164,7 @@ mod tests {
             text: "good",
             text_pair: None,
             windows: None,
+            altered: None,
         }
     }
 
@@ -181,6 +188,13 @@ mod tests {
             ResultInputs { text_pair: Some(""), ..base },
             ResultInputs { text: "goo", text_pair: Some("d"), ..base },
             ResultInputs { windows: Some("{}"), ..base },
+            ResultInputs { altered: Some("{}"), ..base },
+            ResultInputs { altered: Some(""), ..base },
+            ResultInputs { windows: Some("altered"), ..base },
+            ResultInputs { windows: Some("altered"), altered: Some("{}"), ..base },
+            ResultInputs { windows: Some("{}"), altered: Some("{}"), ..base },
+            ResultInputs { windows: Some("{}"), altered: Some("altered"), ..base },
+            ResultInputs { text_pair: Some("altered"), windows: Some("{}"), ..base },
             ResultInputs { text_pair: Some("{}"), ..base },
         ];
         let keys: HashSet<ResultKey> = variants.iter().map(ResultKey::new).collect();

@@ -17,15 +17,39 @@ pub enum Shape {
     ExplainSentencesAgreement,
     /// The prediction with attention maps.
     Attention,
+    /// The prediction with hidden states.
+    States,
+    /// The prediction with scores of concepts.
+    ConceptScores,
+    /// The prediction along edits of concepts.
+    ConceptEdits,
+    /// A concept that was learnt.
+    Concept,
+    /// How much classes depend on concepts.
+    Tcav,
+    /// A concept taken apart into its examples.
+    Decomposition,
+    /// What is left of a concept and of the task when the concept is taken out.
+    Erasure,
+    /// Concepts that nobody has named.
+    Discovery,
 }
 
-const SHAPES: [Shape; 6] = [
+const SHAPES: [Shape; 14] = [
     Shape::Predict,
     Shape::Explain,
     Shape::ExplainSentences,
     Shape::ExplainAgreement,
     Shape::ExplainSentencesAgreement,
     Shape::Attention,
+    Shape::States,
+    Shape::ConceptScores,
+    Shape::ConceptEdits,
+    Shape::Concept,
+    Shape::Tcav,
+    Shape::Decomposition,
+    Shape::Erasure,
+    Shape::Discovery,
 ];
 
 impl Shape {
@@ -38,6 +62,14 @@ impl Shape {
             Shape::ExplainAgreement => "explain-agreement",
             Shape::ExplainSentencesAgreement => "explain-sentences-agreement",
             Shape::Attention => "attention",
+            Shape::States => "states",
+            Shape::ConceptScores => "concept-scores",
+            Shape::ConceptEdits => "concept-edits",
+            Shape::Concept => "concept",
+            Shape::Tcav => "tcav",
+            Shape::Decomposition => "decomposition",
+            Shape::Erasure => "erasure",
+            Shape::Discovery => "discovery",
         }
     }
 

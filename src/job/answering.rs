@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Desk;
+use super::{Desk, NoQuestion};
+use crate::cache::durable::Unavailable;
 use crate::cache::now;
 use crate::dataset::{DatasetError, Datasets, Row};
 use crate::engine::{Engine, Failure, OwnedText, Question};
@@ -42,19 +43,30 @@ pub(super) type RowText = Option<OwnedText>;
 
 impl<'a> Asking<'a> {
     /// What a job asks.
-    pub(super) fn about(engine: &'a Arc<Engine>, desk: &'a dyn Desk, job: &StoredJob) -> Asked<'a> {
+    ///
+    /// # Errors
+    /// The database does not answer that keeps what the question is about.
+    pub(super) async fn about(
+        engine: &'a Arc<Engine>,
+        desk: &'a dyn Desk,
+        job: &StoredJob,
+    ) -> Result<Asked<'a>, Unavailable> {
         let order = &job.order;
         let served = engine.models().iter().find(|model| model.id() == order.model);
         let is_here = served.is_some_and(|model| model.fingerprint() == order.fingerprint);
         let last = job.progressed_at.unwrap_or(order.created_at);
         if !is_here && now() - last < WAIT_FOR_MODEL {
-            return Asked::Elsewhere;
+            return Ok(Asked::Elsewhere);
         }
         if !is_here {
-            return Asked::Here(Asking::of_another_model(engine, desk, job));
+            return Ok(Asked::Here(Asking::of_another_model(engine, desk, job)));
         }
-        let question = desk.question(engine, &order.endpoint, &order.request).map(Arc::new);
-        Asked::Here(Asking { engine, desk, dataset: order.dataset, question })
+        let question = match desk.question(engine, &order.endpoint, &order.request).await {
+            Ok(question) => Ok(Arc::new(question)),
+            Err(NoQuestion::Invalid(problem)) => Err(problem),
+            Err(NoQuestion::Unavailable) => return Err(Unavailable),
+        };
+        Ok(Asked::Here(Asking { engine, desk, dataset: order.dataset, question }))
     }
 
     /// A job whose model is gone: all that is told of its rows is that.

@@ -11,9 +11,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::SharedDesk;
 use super::answering::{Asked, Asking, RowText};
 use super::runner::{pause_or_stop, told_to_stop};
+use crate::cache::durable::Unavailable;
 use crate::cache::now;
 use crate::engine::Engine;
-use crate::store::jobs::{JobId, RowAnswer};
+use crate::store::jobs::{JobId, RowAnswer, StoredJob};
 use crate::store::queue::{Chunk, DoChunk, GivenBack};
 use crate::store::{Store, StoreError};
 
@@ -64,7 +65,7 @@ impl ChunkWork {
         if lacking.rows.is_empty() {
             return Ok(());
         }
-        let asking = match Asking::about(&self.engine, self.desk.as_ref(), &lacking.job) {
+        let asking = match self.patiently_asked(&lacking.job).await? {
             Asked::Here(asking) => asking,
             Asked::Elsewhere if self.store.is_shared() => {
                 pause_or_stop(NOT_MINE, self.stop.clone()).await;
@@ -153,6 +154,20 @@ impl ChunkWork {
                 Ok(texts) => return Ok(texts),
                 Err(error) => {
                     tracing::debug!(%error, "the rows of a job cannot be read at present");
+                    self.pause(&mut pause).await?;
+                }
+            }
+        }
+    }
+
+    /// What a job asks, once that is known.
+    async fn patiently_asked(&self, job: &StoredJob) -> Result<Asked<'_>, GivenBack> {
+        let mut pause = PAUSES.0;
+        loop {
+            match Asking::about(&self.engine, self.desk.as_ref(), job).await {
+                Ok(asked) => return Ok(asked),
+                Err(Unavailable) => {
+                    tracing::debug!("what a job is about cannot be read at present");
                     self.pause(&mut pause).await?;
                 }
             }

@@ -314,7 +314,7 @@ impl<'a> Jobs<'a> {
     /// The answer of a row anew, put in the place of the damaged one.
     async fn mended(&self, durable: &Durable, job: &StoredJob, row: u64) -> Result<RowAnswer, JobError> {
         tracing::warn!(job = %job.order.id, row, "an answer in the database is damaged and is computed again");
-        let Asked::Here(asking) = Asking::about(self.engine, self.desk, job) else {
+        let Asked::Here(asking) = Asking::about(self.engine, self.desk, job).await? else {
             return Err(JobError::Damaged);
         };
         let texts = asking.texts(&[row]).await?;

@@ -14,6 +14,8 @@ mod schedule;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 pub use collection::{AnswerLine, AnswerPage, Cancelled, Job, JobError, JobPage, Jobs, Order, Reserved};
 pub use progress::Progress;
 pub use runner::Runner;
@@ -25,16 +27,27 @@ pub const MOST_ROWS: u64 = 100_000;
 
 /// What the jobs need of those who speak with clients: how stored requests become questions, and how failures are
 /// told.
+#[async_trait]
 pub trait Desk: Send + Sync {
     /// The question of a request that was checked when the job was ordered.
     ///
     /// # Errors
-    /// It is no longer valid, for instance because the model is no longer served: the problem as JSON, which every row
-    /// gets for an answer.
-    fn question(&self, engine: &Engine, endpoint: &str, request: &[u8]) -> Result<Question, Vec<u8>>;
+    /// See [`NoQuestion`].
+    async fn question(&self, engine: &Engine, endpoint: &str, request: &[u8])
+    -> Result<Question, NoQuestion>;
 
     /// How a failure of one row is told: a problem as JSON, the same for the same failure.
     fn failure(&self, failure: &Failure) -> Vec<u8>;
+}
+
+/// Why a request that was checked once is no question now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoQuestion {
+    /// It is no longer valid, for instance because a concept that it names was deleted: the problem as JSON, which every
+    /// row gets for an answer.
+    Invalid(Vec<u8>),
+    /// The database does not answer, so nobody knows.
+    Unavailable,
 }
 
 /// A desk that is shared.

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use candle_core::Result;
 
 use super::arrays::{HeadMaps, Matrix};
-use super::forward::without_direction;
-use super::interventions::HiddenEdit;
 use super::network::{MaskedLmHead, Network};
 use super::ops::{AttentionInputs, Ops, Then};
 use super::trace::{Pass, SavedLayer, Trace};
@@ -248,14 +246,8 @@ impl<O: Ops> Network<O> {
         if wanted.hidden.contains(&point) {
             gradients.hidden.insert(point, self.matrix(&gradient, self.config.hidden_size)?);
         }
-        self.edited(gradient, point, &pass.rows, &pass.interventions, |rows, width, edits| {
-            for edit in edits.into_iter().rev() {
-                match edit {
-                    HiddenEdit::Add(_) => {}
-                    HiddenEdit::Replace { token, .. } => rows[token * width..][..width].fill(0.0),
-                    HiddenEdit::Project(direction) => without_direction(rows, direction),
-                }
-            }
+        self.edited(gradient, point, &pass.rows, &pass.interventions, |changes, rows| {
+            changes.hand_back(point, rows);
         })
     }
 
@@ -338,9 +330,6 @@ impl<O: Ops> Network<O> {
             }
             gradients.head_gates.insert(index, Matrix { values, width: self.config.heads });
         }
-        match self.head_factors(index, &pass.interventions) {
-            None => Ok(to_gated),
-            Some(factors) => self.ops.scale_columns(to_gated, &pass.rows, &factors),
-        }
+        self.scale_heads(to_gated, index, &pass.rows, &pass.interventions)
     }
 }

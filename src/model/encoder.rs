@@ -7,7 +7,7 @@ use super::arrays::Matrix;
 use super::backward::{Cotangent, Gradients, Wanted};
 use super::candle_ops::CandleOps;
 use super::config::ModelConfig;
-use super::interventions::{HiddenEdit, Intervention, Interventions};
+use super::interventions::Interventions;
 use super::kernel_ops::KernelOps;
 use super::load_error::LoadError;
 use super::network::Network;
@@ -295,9 +295,9 @@ impl Encoder {
                 candle_core::bail!("a sequence has {tokens} tokens; expected 1 to {}", config.positions);
             }
             for intervention in sequence.interventions.iter() {
-                check_intervention(config, intervention, tokens)?;
+                intervention.check(config, tokens)?;
             }
-            if sequence.interventions.hidden_keys(tokens).is_some_and(|hidden| !hidden.contains(&false)) {
+            if sequence.hidden_keys().is_some_and(|hidden| !hidden.contains(&false)) {
                 candle_core::bail!("a token mask hides every token");
             }
         }
@@ -336,42 +336,9 @@ impl Sequence {
     pub fn tokens(&self) -> usize {
         self.type_ids.len()
     }
-}
 
-fn check_intervention(config: &ModelConfig, intervention: &Intervention, tokens: usize) -> Result<()> {
-    let within = |what: &str, value: usize, bound: usize| match value < bound {
-        true => Ok(()),
-        false => candle_core::bail!("intervention on {what} {value}, but there are {bound}"),
-    };
-    match intervention {
-        Intervention::TokenMask { tokens: hidden } => {
-            hidden.iter().try_for_each(|token| within("token", *token, tokens))
-        }
-        Intervention::HeadGate { layer, head, .. } => {
-            within("layer", *layer, config.layers)?;
-            within("head", *head, config.heads)
-        }
-        Intervention::NeuronGate { layer, neurons, .. } => {
-            within("layer", *layer, config.layers)?;
-            neurons.iter().try_for_each(|neuron| within("neuron", *neuron, config.intermediate_size))
-        }
-        Intervention::Hidden { point, edit } => {
-            within("hidden state", *point, config.layers + 1)?;
-            let vector = match edit {
-                HiddenEdit::Add(vector) | HiddenEdit::Project(vector) => vector,
-                HiddenEdit::Replace { token, value } => {
-                    within("token", *token, tokens)?;
-                    value
-                }
-            };
-            match vector.len() == config.hidden_size {
-                true => Ok(()),
-                false => candle_core::bail!(
-                    "a hidden-state edit has {} values, expected {}",
-                    vector.len(),
-                    config.hidden_size
-                ),
-            }
-        }
+    /// For each token, whether it is hidden from attention; none if all are seen.
+    pub(super) fn hidden_keys(&self) -> Option<Vec<bool>> {
+        self.interventions.hidden_keys(self.tokens())
     }
 }

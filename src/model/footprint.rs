@@ -19,7 +19,8 @@ const ROUNDING: (usize, usize) = (9, 8);
 
 impl Encoder {
     /// The most bytes that a pass over sequences of these lengths holds at one time, with its backward pass
-    /// where it is kept for one. An estimate from above, from shapes alone.
+    /// where it is kept for one. An estimate from above, from shapes alone: it counts every row of the last layer, so it
+    /// holds for altered networks too, where all of them are computed.
     pub fn pass_bytes(&self, sequences: &[usize], keep: Keep) -> usize {
         let config = self.config();
         let rows: usize = sequences.iter().sum();

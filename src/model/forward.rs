@@ -6,7 +6,7 @@ use candle_core::Result;
 
 use super::arrays::Matrix;
 use super::encoder::Batch;
-use super::interventions::{HiddenEdit, Interventions};
+use super::interventions::Interventions;
 use super::network::{Layer, Network};
 use super::ops::Ops;
 use super::trace::{Keep, Pass, SavedLayer};
@@ -16,11 +16,11 @@ impl<O: Ops> Network<O> {
     pub(super) fn forward(&self, batch: &Batch, keep: Keep, pass: &mut Pass<O>) -> Result<()> {
         pass.begin(batch, keep);
         let embedded = self.embed(batch, pass)?;
-        let mut hidden = self.edit(embedded, 0, pass)?;
+        let mut hidden = self.edit(embedded, 0, &pass.rows, &pass.interventions)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let only_first = pass.only_first && index + 1 == self.layers.len();
             let output = self.layer_forward(layer, index, &hidden, only_first, pass)?;
-            let output = self.edit(output, index + 1, pass)?;
+            let output = self.edit(output, index + 1, &pass.rows, &pass.interventions)?;
             let input = std::mem::replace(&mut hidden, output);
             if keep.traces() {
                 pass.hidden.push(input);
@@ -129,8 +129,8 @@ impl<O: Ops> Network<O> {
             self.ops.add_norm(&layer.attention_norm, attended, Some(residual), keep)?;
         let (neurons, slopes) =
             self.ops.apply_activated(&layer.intermediate, self.config.activation, &attended, keep)?;
-        let neurons = self.gate_neurons(neurons, index, pass)?;
-        let slopes = slopes.map(|slopes| self.gate_neurons(slopes, index, pass)).transpose()?;
+        let gated = |array| self.gate_neurons(array, index, &pass.rows, &pass.interventions);
+        let (neurons, slopes) = (gated(neurons)?, slopes.map(gated).transpose()?);
         let output = self.ops.apply(&layer.output, &neurons)?;
         let (output, output_norm) = self.ops.add_norm(&layer.output_norm, output, Some(&attended), keep)?;
         Ok(LayerEnd { output, attention_norm, slopes, output_norm })
@@ -149,12 +149,22 @@ impl<O: Ops> Network<O> {
         Ok((context, Some(self.ops.scale_columns(copy, &pass.rows, &factors)?)))
     }
 
-    /// The factor of each column of the context, by sequence; none where no head is gated.
-    pub(super) fn head_factors(
+    /// Rows as wide as the context, `[rows, hidden]`, with the columns of each head times its gate.
+    pub(super) fn scale_heads(
         &self,
+        array: O::Array,
         layer: usize,
+        rows: &[Range<usize>],
         interventions: &[Interventions],
-    ) -> Option<Vec<Option<Vec<f32>>>> {
+    ) -> Result<O::Array> {
+        match self.head_factors(layer, interventions) {
+            None => Ok(array),
+            Some(factors) => self.ops.scale_columns(array, rows, &factors),
+        }
+    }
+
+    /// The factor of each column of the context, by sequence; none where no head is gated.
+    fn head_factors(&self, layer: usize, interventions: &[Interventions]) -> Option<Vec<Option<Vec<f32>>>> {
         let spread = |gates: Vec<f32>| -> Vec<f32> {
             gates.iter().flat_map(|gate| std::iter::repeat_n(*gate, self.config.head_size())).collect()
         };
@@ -163,30 +173,29 @@ impl<O: Ops> Network<O> {
     }
 
     /// `[rows, intermediate]` with each neuron times its gate.
-    fn gate_neurons(&self, neurons: O::Array, layer: usize, pass: &Pass<O>) -> Result<O::Array> {
+    pub(super) fn gate_neurons(
+        &self,
+        neurons: O::Array,
+        layer: usize,
+        rows: &[Range<usize>],
+        interventions: &[Interventions],
+    ) -> Result<O::Array> {
         let width = self.config.intermediate_size;
-        match factors(&pass.interventions, |i| i.neuron_gates(layer, width)) {
+        match factors(interventions, |i| i.neuron_gates(layer, width)) {
             None => Ok(neurons),
-            Some(factors) => self.ops.scale_columns(neurons, &pass.rows, &factors),
+            Some(factors) => self.ops.scale_columns(neurons, rows, &factors),
         }
     }
 
     /// Applies the edits of `hidden[point]`.
-    fn edit(&self, hidden: O::Array, point: usize, pass: &Pass<O>) -> Result<O::Array> {
-        self.edited(hidden, point, &pass.rows, &pass.interventions, |rows, width, edits| {
-            for edit in edits {
-                match edit {
-                    HiddenEdit::Add(vector) => {
-                        let add = |row: &mut [f32]| row.iter_mut().zip(vector).for_each(|(v, a)| *v += a);
-                        rows.chunks_exact_mut(width).for_each(add);
-                    }
-                    HiddenEdit::Replace { token, value } => {
-                        rows[token * width..][..width].copy_from_slice(value);
-                    }
-                    HiddenEdit::Project(direction) => without_direction(rows, direction),
-                }
-            }
-        })
+    pub(super) fn edit(
+        &self,
+        hidden: O::Array,
+        point: usize,
+        rows: &[Range<usize>],
+        interventions: &[Interventions],
+    ) -> Result<O::Array> {
+        self.edited(hidden, point, rows, interventions, |changes, rows| changes.apply(point, rows))
     }
 
     /// Changes the rows of those sequences that have edits of `hidden[point]`: rarely any, so it is done on
@@ -197,17 +206,16 @@ impl<O: Ops> Network<O> {
         point: usize,
         rows: &[Range<usize>],
         interventions: &[Interventions],
-        change: impl Fn(&mut [f32], usize, Vec<&HiddenEdit>),
+        change: impl Fn(&Interventions, &mut [f32]),
     ) -> Result<O::Array> {
-        if interventions.iter().all(|i| i.hidden_edits(point).next().is_none()) {
+        if !interventions.iter().any(|interventions| interventions.edit_hidden(point)) {
             return Ok(hidden);
         }
         let width = self.config.hidden_size;
         let mut values = Vec::new();
         self.ops.read(&hidden, &mut values)?;
         for (rows, interventions) in rows.iter().zip(interventions) {
-            let edits: Vec<&HiddenEdit> = interventions.hidden_edits(point).collect();
-            change(&mut values[rows.start * width..rows.end * width], width, edits);
+            change(interventions, &mut values[rows.start * width..rows.end * width]);
         }
         self.ops.array(&values, width)
     }
@@ -232,12 +240,4 @@ fn factors(
     }
     let factors: Vec<Option<Vec<f32>>> = interventions.iter().map(of).collect();
     factors.iter().any(Option::is_some).then_some(factors)
-}
-
-/// Rows without their component along a unit vector: symmetric, so its own transpose.
-pub(super) fn without_direction(rows: &mut [f32], direction: &[f32]) {
-    for row in rows.chunks_exact_mut(direction.len()) {
-        let along: f64 = row.iter().zip(direction).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-        row.iter_mut().zip(direction).for_each(|(value, d)| *value -= along as f32 * d);
-    }
 }

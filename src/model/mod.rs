@@ -12,6 +12,8 @@ pub mod encoder;
 mod footprint;
 mod forward;
 pub mod interventions;
+#[cfg(test)]
+mod interventions_tests;
 pub mod kernel_ops;
 pub mod load_error;
 mod network;

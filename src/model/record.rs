@@ -1,7 +1,8 @@
 //! A forward pass that keeps the input of every nonlinear part, for ways back by other rules than the
 //! derivative's: `attn_lrp` and `rescale`.
 //!
-//! The way back is the same for both but for those parts: what a rule says of them is a `Rules`.
+//! The way back is the same for both but for those parts: what a rule says of them is a `Rules`. Gates and edits of
+//! hidden states are linear but for constants, so they go back through their own transposes, as linear layers do.
 
 use std::ops::Range;
 
@@ -11,8 +12,9 @@ use super::arrays::Matrix;
 use super::attn_lrp::AttnLrp;
 use super::candle_ops::CandleOps;
 use super::encoder::{AnyNetwork, Batch, Encoder};
+use super::interventions::Interventions;
 use super::kernel_ops::KernelOps;
-use super::network::{Layer, Network};
+use super::network::Network;
 use super::ops::{Attending, Ops, Then};
 use super::rescale::Rescale;
 
@@ -28,6 +30,8 @@ enum AnyRecord {
 pub(super) struct Recorded<O: Ops> {
     /// The rows of each sequence.
     pub rows: Vec<Range<usize>>,
+    /// Of each sequence.
+    pub interventions: Vec<Interventions>,
     /// Word, position and type embeddings, added up: `[rows, hidden]`.
     pub embedding_sum: Matrix,
     pub layers: Vec<RecordedLayer<O>>,
@@ -103,11 +107,11 @@ impl Encoder {
     /// [`Self::forward`], bit by bit.
     ///
     /// # Errors
-    /// As [`Self::forward`]; sequences with interventions.
+    /// As [`Self::forward`]; sequences with hidden tokens.
     pub fn record(&self, batch: &Batch) -> Result<Record> {
         self.check(batch)?;
-        if batch.sequences.iter().any(|sequence| !sequence.interventions.is_empty()) {
-            candle_core::bail!("a pass with interventions cannot be recorded");
+        if batch.sequences.iter().any(|sequence| sequence.hidden_keys().is_some()) {
+            candle_core::bail!("a pass with hidden tokens cannot be recorded");
         }
         Ok(Record(match &self.network {
             AnyNetwork::Kernels(network) => AnyRecord::Kernels(network.record(batch)?),
@@ -163,17 +167,20 @@ impl<O: Ops> Network<O> {
         self.add_embeddings(batch, &mut embedded);
         let embedding_sum = Matrix { values: embedded, width };
         let embedded = self.ops.array(&embedding_sum.values, width)?;
-        let (mut hidden, _) = self.ops.add_norm(&self.embeddings.norm, embedded, None, false)?;
+        let interventions = batch.sequences.iter().map(|sequence| sequence.interventions.clone()).collect();
+        let (embedded, _) = self.ops.add_norm(&self.embeddings.norm, embedded, None, false)?;
         let mut record = Recorded {
             rows,
+            interventions,
             embedding_sum,
             layers: Vec::new(),
             pooler_sum: Matrix::default(),
             logits: Vec::new(),
         };
-        for layer in &self.layers {
-            let (output, recorded) = self.record_layer(layer, &record, &hidden)?;
-            hidden = output;
+        let mut hidden = self.edit(embedded, 0, &record.rows, &record.interventions)?;
+        for index in 0..self.layers.len() {
+            let (output, recorded) = self.record_layer(index, &record, &hidden)?;
+            hidden = self.edit(output, index + 1, &record.rows, &record.interventions)?;
             record.layers.push(recorded);
         }
         let first_rows: Vec<usize> = record.rows.iter().map(|rows| rows.start).collect();
@@ -186,11 +193,12 @@ impl<O: Ops> Network<O> {
 
     fn record_layer(
         &self,
-        layer: &Layer<O>,
+        index: usize,
         record: &Recorded<O>,
         input: &O::Array,
     ) -> Result<(O::Array, RecordedLayer<O>)> {
-        let (ops, width) = (&self.ops, self.config.hidden_size);
+        let (ops, layer, width) = (&self.ops, &self.layers[index], self.config.hidden_size);
+        let (rows, interventions) = (&record.rows, &record.interventions);
         let queries = ops.apply(&layer.query, input)?;
         let keys_and_values = ops.apply(&layer.key_and_value, input)?;
         let attending = record.attending(self.config.heads);
@@ -198,6 +206,7 @@ impl<O: Ops> Network<O> {
         let Some(probabilities) = probabilities else {
             candle_core::bail!("the operators kept nothing of the attention");
         };
+        let context = self.scale_heads(context, index, rows, interventions)?;
         let attended = ops.apply(&layer.attention_output, &context)?;
         let attention_sum = self.sum(&attended, input, width)?;
         let (attended, _) = ops.add_norm(&layer.attention_norm, attended, Some(input), false)?;
@@ -206,6 +215,7 @@ impl<O: Ops> Network<O> {
             self.read(&ops.apply(&layer.intermediate, &attended)?, self.config.intermediate_size)?;
         let (neurons, _) =
             ops.apply_activated(&layer.intermediate, self.config.activation, &attended, false)?;
+        let neurons = self.gate_neurons(neurons, index, rows, interventions)?;
         let output = ops.apply(&layer.output, &neurons)?;
         let output_sum = self.sum(&output, &attended, width)?;
         let (output, _) = ops.add_norm(&layer.output_norm, output, Some(&attended), false)?;
@@ -244,26 +254,32 @@ impl<O: Ops> Network<O> {
         let to_first = self.read(&ops.linear_vjp(&self.pooler, &to_pooler, Then::Nothing)?, width)?;
         let mut relevance = Matrix { values: vec![0.0; tokens * width], width };
         relevance.values[..width].copy_from_slice(&to_first.values);
-        for (layer, recorded) in self.layers.iter().zip(&record.layers).rev() {
-            relevance = self.back_through(layer, record, recorded, relevance, rules)?;
+        let changes = &record.interventions[0];
+        for (index, recorded) in record.layers.iter().enumerate().rev() {
+            changes.hand_back(index + 1, &mut relevance.values);
+            relevance = self.back_through(index, record, recorded, relevance, rules)?;
         }
+        changes.hand_back(0, &mut relevance.values);
         self.norm_back(record, &self.embeddings.norm, &record.embedding_sum, &mut relevance, rules)?;
         Ok(relevance)
     }
 
     fn back_through(
         &self,
-        layer: &Layer<O>,
+        index: usize,
         record: &Recorded<O>,
         recorded: &RecordedLayer<O>,
         mut relevance: Matrix,
         rules: &impl Rules<O>,
     ) -> Result<Matrix> {
-        let (ops, width) = (&self.ops, self.config.hidden_size);
+        let (ops, layer, width) = (&self.ops, &self.layers[index], self.config.hidden_size);
+        // Of the first sequence, which is the one that relevance is handed back to.
+        let (rows, interventions) = (&record.rows[..1], &record.interventions[..1]);
         self.norm_back(record, &layer.output_norm, &recorded.output_sum, &mut relevance, rules)?;
         let to_output = ops.array(&relevance.values, width)?;
         let factors = rules.activation(self, record, &recorded.preactivation);
         let factors = ops.array(&factors, self.config.intermediate_size)?;
+        let factors = self.gate_neurons(factors, index, rows, interventions)?;
         let to_preactivation = ops.linear_vjp(&layer.output, &to_output, Then::Times(&factors))?;
         let to_attended = ops.linear_vjp(&layer.intermediate, &to_preactivation, Then::Plus(&to_output))?;
 
@@ -271,6 +287,7 @@ impl<O: Ops> Network<O> {
         self.norm_back(record, &layer.attention_norm, &recorded.attention_sum, &mut relevance, rules)?;
         let to_sum = ops.array(&relevance.values, width)?;
         let to_context = ops.linear_vjp(&layer.attention_output, &to_sum, Then::Nothing)?;
+        let to_context = self.scale_heads(to_context, index, rows, interventions)?;
         let (queries, keys_and_values) = rules.attention(self, record, recorded, &to_context)?;
         let through_queries = ops.linear_vjp(&layer.query, &queries, Then::Plus(&to_sum))?;
         let to_input =

@@ -6,7 +6,7 @@ use candle_core::Result;
 
 use super::arrays::{HeadMaps, Matrix};
 use super::candle_ops::CandleOps;
-use super::encoder::Batch;
+use super::encoder::{Batch, Sequence};
 use super::interventions::Interventions;
 use super::kernel_ops::KernelOps;
 use super::ops::{Attending, Ops};
@@ -145,7 +145,7 @@ impl<O: Ops> Pass<O> {
             next += sequence.tokens();
         }
         if batch.sequences.iter().any(|sequence| !sequence.interventions.is_empty()) {
-            let hidden = batch.sequences.iter().map(|s| s.interventions.hidden_keys(s.tokens()));
+            let hidden = batch.sequences.iter().map(Sequence::hidden_keys);
             self.hidden_keys.extend(hidden);
         }
         self.only_first = !keep.traces() && self.interventions.iter().all(Interventions::is_empty);

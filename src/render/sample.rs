@@ -159,6 +159,46 @@ pub fn judged() -> Answer {
     answer(value)
 }
 
+/// The review through a network that is without one concept and has less of another, which say the opposite.
+pub fn altered() -> Answer {
+    let mut value = serde_json::to_value(review()).expect("an answer is JSON");
+    let name = |name: &str, version: u32| json!({"name": name, "version": version, "id": "7"});
+    value["interventions"] = json!([
+        {"concept": name("acting", 2), "action": "erase", "method": "leace", "strength": null, "layer": 4},
+        {"concept": name("boredom", 1), "action": "push", "method": null, "strength": -1.5, "layer": 3}
+    ]);
+    value["prediction_without"] = prediction("negative");
+    answer(value)
+}
+
+fn prediction(label: &str) -> Value {
+    let index = usize::from(label == "positive");
+    let scores = if index == 1 { PROBABILITIES } else { [PROBABILITIES[1], PROBABILITIES[0]] };
+    json!({
+        "label": label, "index": index, "logits": [0.0, 0.0],
+        "scores": [{"label": "negative", "score": scores[0]}, {"label": "positive", "score": scores[1]}]
+    })
+}
+
+/// The review with more and less of a concept, which flips it on one side.
+pub fn edited() -> Answer {
+    let mut value = serde_json::to_value(review()).expect("an answer is JSON");
+    let before = value["explanations"][0].take();
+    value["explanations"] = Value::Null;
+    let mut after = before.clone();
+    let scores = before["scores"].as_array().expect("there are scores").iter();
+    after["scores"] = scores.map(|score| json!(0.5 - score.as_f64().expect("a score is a number"))).collect();
+    let point = |strength: f64, label: &str| json!({"strength": strength, "prediction": prediction(label), "output": strength / 3.0});
+    value["edits"] = json!({
+        "concepts": [{"concept": {"name": "acting", "version": 2, "id": "7"}, "weight": 0.5, "layer": 4}],
+        "target": {"label": "positive", "index": 1},
+        "sweep": [point(-4.0, "negative"), point(-1.5, "positive"), point(0.0, "positive"), point(4.0, "positive")],
+        "flips": {"above": null, "below": {"strength": -2.25, "prediction": prediction("negative")}},
+        "words": {"strength": -2.25, "before": before, "after": after, "change": vec![0.25; 10]}
+    });
+    answer(value)
+}
+
 /// Attention of heads that look at themselves and, a little, at all others.
 pub fn attention(layers: usize, heads: usize, tokens: usize) -> Answer {
     let text = vec!["word"; tokens.saturating_sub(2)].join(" ");
@@ -279,6 +319,8 @@ pub fn all() -> Vec<Answer> {
         pair("Is it good?", Some(&"It is, as such films go. ".repeat(40)), &[0.1; 300]),
         sampled("a fine film", &[0.1, 0.9, -0.4], &[0.2, 0.05, 0.1]),
         judged(),
+        altered(),
+        edited(),
         attention(1, 2, 12),
         attention(2, 3, 70),
         one_head(2),

@@ -10,7 +10,7 @@ use super::number::plain;
 use super::palette::{self, AGAINST, Colour, FOR};
 use super::quality;
 use super::units::{Piece, Ranked, Role, Unit, pieces, ranked, texts, units};
-use super::wording::{shortened, taken};
+use super::wording::{self, shortened, taken};
 use crate::engine::Answer;
 use crate::engine::answer::{AgreementView, ConvergenceView, Explanation, PredictionView};
 use crate::explain::granularity::Granularity;
@@ -35,6 +35,9 @@ pub fn error_label() -> String {
 pub fn answer(answer: &Answer) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}  {DIM}{}{DIM:#}", prediction(&answer.prediction), answer.model.id);
+    if let Some(altered) = wording::altered(answer) {
+        let _ = writeln!(out, "{DIM}{altered}{DIM:#}");
+    }
     for explanation in answer.explanations.iter().flatten() {
         let _ = write!(out, "\n{}", heading(explanation));
         let units = units(answer, explanation.granularity);

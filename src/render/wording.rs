@@ -3,7 +3,9 @@
 use super::number::{percent, plain, signed};
 use super::palette::FAINTEST;
 use crate::engine::Answer;
-use crate::engine::answer::{ConvergenceView, Explanation, LabelScore, PredictionView};
+use crate::engine::answer::{
+    Action, ConvergenceView, Explanation, InterventionView, LabelScore, PredictionView,
+};
 use crate::explain::granularity::Granularity;
 use crate::explain::{Output, registry};
 
@@ -56,6 +58,32 @@ pub fn labels(prediction: &PredictionView) -> String {
 /// The model by id and the beginning of its fingerprint.
 pub fn model(answer: &Answer) -> String {
     format!("{} · {}", answer.model.id, fingerprint(answer))
+}
+
+/// How the network was altered, and what it says as it is; none where it was not.
+pub fn altered(answer: &Answer) -> Option<String> {
+    let changes: Vec<String> = answer.interventions.as_ref()?.iter().map(change).collect();
+    let without = answer.prediction_without.as_ref().map(|prediction| {
+        let said = verdicts(prediction).into_iter().map(|verdict| match verdict.probability {
+            Some(probability) => format!("{} {probability}", isolated(&verdict.what)),
+            None => verdict.what,
+        });
+        format!(" As it is, it says: {}.", said.collect::<Vec<_>>().join(", "))
+    });
+    Some(format!("Altered network: {}.{}", changes.join(", "), without.unwrap_or_default()))
+}
+
+fn change(intervention: &InterventionView) -> String {
+    let InterventionView { concept, action, method, strength, layer } = intervention;
+    let by = match action {
+        Action::Erase => method.map(|method| format!(" by {}", method.name())),
+        Action::Push => strength.map(|strength| format!(" by {}", signed(strength))),
+    };
+    let done = match action {
+        Action::Erase => "erased",
+        Action::Push => "pushed",
+    };
+    format!("{}@{} {done}{} at layer {layer}", concept.name, concept.version, by.unwrap_or_default())
 }
 
 /// The beginning of the model's fingerprint.
@@ -191,6 +219,16 @@ mod tests {
             sums(explanation),
             "Σ scores +1.361 (special tokens 0.000). Output −0.006 → 1.357, a change of +1.362. \
              Delta −0.001 is within the tolerance of 0.014: converged after 17 gradients."
+        );
+    }
+
+    #[test]
+    fn an_altered_network_is_told_in_one_line_with_what_it_says_as_it_is() {
+        assert_eq!(altered(&sample::review()), None);
+        assert_eq!(
+            altered(&sample::altered()).unwrap(),
+            "Altered network: acting@2 erased by leace at layer 4, boredom@1 pushed by −1.500 at layer 3. As it is, it says: \
+             negative 93.8\u{a0}%."
         );
     }
 

@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::representation::{Accepts, Representation};
 use super::request_id::RequestId;
 use crate::engine::{Answer, Engine, Failure, Question, Told, Visit};
+use crate::identity::Shape;
 use crate::render;
 
 /// Texts of one batch that wait for workers at a time: enough that no worker idles between two, few
@@ -137,6 +138,28 @@ impl Asking {
     }
 }
 
+/// An answer that was made of many, in the form that the client likes best.
+///
+/// # Errors
+/// See [`single`].
+pub async fn composed(
+    told: Told,
+    accepts: &Accepts,
+    drawings: &Arc<Semaphore>,
+    visit: &Visit,
+    started: Instant,
+) -> Result<Response, Problem> {
+    let form = accepts.choose(Representation::of(told.shape))?;
+    let provenance = Provenance::of(&told);
+    let location = told.stored.then(|| format!("/v1/explanations/{}", told.id));
+    let mut response = single(told, form, drawings, visit).await?;
+    add_provenance(&mut response, &provenance, started.elapsed());
+    if let Some(location) = location {
+        insert(&mut response, header::CONTENT_LOCATION, &location);
+    }
+    Ok(response)
+}
+
 /// An answer that was given before, or 304 if the client has it still.
 ///
 /// # Errors
@@ -180,7 +203,8 @@ async fn single(
         // The bytes are a function of the id, so the id is their tag.
         Representation::Json => (told.body, told.id.to_string()),
         Representation::Html | Representation::Svg | Representation::Tensors => {
-            let drawn = timeout_at(visit.deadline(), drawn(told.body, representation, drawings)).await;
+            let drawing = drawn(told.body, told.shape, representation, drawings);
+            let drawn = timeout_at(visit.deadline(), drawing).await;
             let drawn = drawn.unwrap_or_else(|_| Err(Problem::of_fault(&visit.late())))?;
             let tag = blake3::hash(&drawn).to_hex().to_string();
             (drawn, tag)
@@ -207,6 +231,7 @@ async fn single(
 /// made there.
 async fn drawn(
     body: Vec<u8>,
+    shape: Shape,
     representation: Representation,
     drawings: &Arc<Semaphore>,
 ) -> Result<Vec<u8>, Problem> {
@@ -218,6 +243,9 @@ async fn drawn(
     let draw = move || {
         // Held until it is drawn, though nobody should wait for it any more.
         let _leave = leave;
+        if let Some(picture) = render::svg::composed(shape, &body)? {
+            return Ok(picture.into_bytes());
+        }
         let answer: Answer = serde_json::from_slice(&body)?;
         Ok::<_, serde_json::Error>(match representation {
             Representation::Svg => render::svg::answer(&answer).into_bytes(),

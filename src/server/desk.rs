@@ -1,6 +1,8 @@
 //! What jobs need of the HTTP surface: requests without texts that become questions, and failures that become
 //! problems.
 
+use async_trait::async_trait;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -11,9 +13,10 @@ use super::problem::Problem;
 use super::routes::attention::AttentionBody;
 use super::routes::explain::ExplainBody;
 use super::routes::predict::PredictBody;
+use super::routes::states::StatesBody;
 use super::strict_value::StrictMap;
 use crate::engine::{Engine, Failure, Question};
-use crate::job::Desk;
+use crate::job::{Desk, NoQuestion};
 
 /// The fields of a request that a job gives by itself, and why nobody else may.
 const NOT_OF_JOBS: [(&str, &str); 4] = [
@@ -24,7 +27,7 @@ const NOT_OF_JOBS: [(&str, &str); 4] = [
 ];
 
 /// The kinds of question that can be asked about the rows of a dataset, by the paths that answer them for one text:
-/// `explain` and its other name `attributions`, `predict`, `attention`.
+/// `explain` and its other name `attributions`, `predict`, `attention`, `states`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(example = "explain")]
@@ -37,11 +40,13 @@ pub enum Endpoint {
     Predict,
     /// Attention maps, as of `/v1/attention`.
     Attention,
+    /// Hidden states, as of `/v1/states`.
+    States,
 }
 
 impl Endpoint {
-    const ALL: [Endpoint; 4] =
-        [Endpoint::Explain, Endpoint::Attributions, Endpoint::Predict, Endpoint::Attention];
+    const ALL: [Endpoint; 5] =
+        [Endpoint::Explain, Endpoint::Attributions, Endpoint::Predict, Endpoint::Attention, Endpoint::States];
 
     /// Its name, which is the end of its path.
     pub fn name(self) -> &'static str {
@@ -50,6 +55,7 @@ impl Endpoint {
             Endpoint::Attributions => "attributions",
             Endpoint::Predict => "predict",
             Endpoint::Attention => "attention",
+            Endpoint::States => "states",
         }
     }
 
@@ -68,19 +74,19 @@ impl Endpoint {
 ///
 /// # Errors
 /// The first field that is not valid, or that a request of a job does not have; its place is below `/request`.
-pub fn question(
+pub async fn question(
     engine: &Engine,
     endpoint: Endpoint,
     request: Map<String, Value>,
 ) -> Result<Question, Problem> {
-    plain_question(engine, endpoint, request).map_err(|problem| problem.within("/request"))
+    plain_question(engine, endpoint, request).await.map_err(|problem| problem.within("/request"))
 }
 
 /// The same, where the fields of the request stand in the body itself.
 ///
 /// # Errors
 /// As [`question`], with the place in the request.
-pub fn plain_question(
+pub async fn plain_question(
     engine: &Engine,
     endpoint: Endpoint,
     request: Map<String, Value>,
@@ -91,11 +97,10 @@ pub fn plain_question(
         return Err(Problem::invalid(format!("/{field}"), detail, remedy));
     }
     match endpoint {
-        Endpoint::Explain | Endpoint::Attributions => {
-            body::<ExplainBody>(request).and_then(|body| body.question(engine))
-        }
-        Endpoint::Predict => body::<PredictBody>(request).and_then(|body| body.question(engine)),
-        Endpoint::Attention => body::<AttentionBody>(request).and_then(|body| body.question(engine)),
+        Endpoint::Explain | Endpoint::Attributions => body::<ExplainBody>(request)?.question(engine).await,
+        Endpoint::Predict => body::<PredictBody>(request)?.question(engine).await,
+        Endpoint::Attention => body::<AttentionBody>(request)?.question(engine).await,
+        Endpoint::States => body::<StatesBody>(request)?.question(engine),
     }
 }
 
@@ -107,21 +112,32 @@ fn body<T: DeserializeOwned>(request: Map<String, Value>) -> Result<T, Problem> 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HttpDesk;
 
+#[async_trait]
 impl Desk for HttpDesk {
-    fn question(&self, engine: &Engine, endpoint: &str, request: &[u8]) -> Result<Question, Vec<u8>> {
-        // Both were checked when the job was ordered; a server of another version may know other endpoints.
-        let read = || {
-            let endpoint = Endpoint::named(endpoint).ok_or_else(|| unknown(endpoint))?;
-            let StrictMap(request) =
-                json_body::parsed(request, "{}").map_err(|problem| problem.within("/request"))?;
-            question(engine, endpoint, request)
-        };
-        read().map_err(|problem| written(&problem))
+    async fn question(
+        &self,
+        engine: &Engine,
+        endpoint: &str,
+        request: &[u8],
+    ) -> Result<Question, NoQuestion> {
+        asked_again(engine, endpoint, request).await.map_err(|problem| match problem.status() {
+            StatusCode::SERVICE_UNAVAILABLE => NoQuestion::Unavailable,
+            _ => NoQuestion::Invalid(written(&problem)),
+        })
     }
 
     fn failure(&self, failure: &Failure) -> Vec<u8> {
         written(&Problem::of_row(failure))
     }
+}
+
+/// What was checked when the job was ordered. A server of another version may know other endpoints, and a concept may have
+/// been deleted since.
+async fn asked_again(engine: &Engine, endpoint: &str, request: &[u8]) -> Result<Question, Problem> {
+    let endpoint = Endpoint::named(endpoint).ok_or_else(|| unknown(endpoint))?;
+    let StrictMap(request) =
+        json_body::parsed(request, "{}").map_err(|problem| problem.within("/request"))?;
+    question(engine, endpoint, request).await
 }
 
 fn unknown(endpoint: &str) -> Problem {

@@ -44,6 +44,12 @@ pub struct TextPair {
     text_pair: Option<String>,
 }
 
+impl From<TextPair> for OwnedText {
+    fn from(TextPair { text, text_pair }: TextPair) -> Self {
+        OwnedText { text, text_pair }
+    }
+}
+
 impl Pointers {
     /// Those of a text that is asked about alone.
     pub fn alone() -> Self {
@@ -99,7 +105,7 @@ fn item((index, StrictValue(value)): (usize, StrictValue)) -> Item {
         object @ Value::Object(_) => {
             let pointers = Pointers { text: format!("{base}/text"), text_pair: format!("{base}/text_pair") };
             let parsed = serde_path_to_error::deserialize::<_, TextPair>(object);
-            let text = parsed.map(|TextPair { text, text_pair }| OwnedText { text, text_pair });
+            let text = parsed.map(OwnedText::from);
             (text.map_err(|error| shape_fault(&base, error)), pointers)
         }
         _ => {

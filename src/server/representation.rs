@@ -45,7 +45,13 @@ impl Representation {
             | Shape::Explain
             | Shape::ExplainSentences
             | Shape::ExplainAgreement
-            | Shape::ExplainSentencesAgreement => &[Json, Html, Svg],
+            | Shape::ExplainSentencesAgreement
+            | Shape::States
+            | Shape::ConceptScores
+            | Shape::ConceptEdits => &[Json, Html, Svg],
+            Shape::Concept | Shape::Tcav | Shape::Decomposition | Shape::Erasure | Shape::Discovery => {
+                &[Json, Svg]
+            }
         }
     }
 

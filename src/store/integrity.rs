@@ -1,5 +1,6 @@
 //! Whether a row is what was once written, and what it takes.
 
+use super::concepts::{FoundConcept, StoredConcept};
 use super::datasets::StoredRow;
 use super::jobs::{FoundAnswer, JobId, RowAnswer};
 use super::{DamagedRow, Found, StoredResult};
@@ -51,6 +52,26 @@ pub fn judged_answer(job: JobId, answer: RowAnswer, digest_in_row: &[u8]) -> Fou
     match digest_in_row == answer_digest(job, &answer) {
         true => FoundAnswer::Whole(answer),
         false => FoundAnswer::Damaged { row: answer.row },
+    }
+}
+
+/// BLAKE3 over a concept's id, version, name, model, fingerprint, summary and body. Before each part whose length is not
+/// always the same stands its length.
+pub fn concept_digest(concept: &StoredConcept) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("explaind stored concept");
+    hasher.update(&concept.id.0).update(&concept.version.to_le_bytes());
+    let (name, model, fingerprint) = (&concept.name, &concept.model, &concept.fingerprint);
+    for part in [name.as_bytes(), model.as_bytes(), fingerprint.as_bytes(), &concept.summary, &concept.body] {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// A concept that was read, with the digest that stands beside it.
+pub fn judged_concept(concept: StoredConcept, digest_in_row: &[u8]) -> FoundConcept {
+    match digest_in_row == concept_digest(&concept) {
+        true => FoundConcept::Whole(concept),
+        false => FoundConcept::Damaged,
     }
 }
 

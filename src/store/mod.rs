@@ -1,8 +1,9 @@
-//! What outlives the process: results, responses, datasets and jobs in a database.
+//! What outlives the process: results, responses, datasets, jobs and concepts in a database.
 //!
 //! [`Store`] is what the rest of the program knows of it. [`sqlite`] is a file of one server's own; several
 //! servers share a [`postgres`].
 
+pub mod concepts;
 pub mod datasets;
 mod integrity;
 pub mod jobs;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::identity::{Recipe, ResponseId, ResultKey};
+use concepts::ConceptStore;
 use datasets::DatasetStore;
 use jobs::JobStore;
 use queue::ChunkQueue;
@@ -46,9 +48,9 @@ pub struct StoredResponse {
     pub recipe: Recipe,
 }
 
-/// A database of results and responses, and of datasets and jobs beside them.
+/// A database of results and responses, and of datasets, jobs and concepts beside them.
 #[async_trait]
-pub trait Store: DatasetStore + JobStore + ChunkQueue {
+pub trait Store: DatasetStore + JobStore + ChunkQueue + ConceptStore {
     /// Where it is, for people: without passwords.
     fn place(&self) -> String;
 

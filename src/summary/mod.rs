@@ -27,11 +27,13 @@ use utoipa::ToSchema;
 
 pub use heads::{HeadMeans, StatisticMean};
 pub use observation::{Class, Head, Observation, Pushes, Reading};
+pub(crate) use predictions::is_right;
 pub use predictions::{Agreement, LabelRows, Predictions};
 pub use proportion::Share;
 pub use resampling::Interval;
 pub use set::{Grouped, SetSummary, Summary, summarise};
 pub use sureness::UnsureRow;
+pub(crate) use sureness::labels as labels_said;
 pub use words::{ClassWords, Example, Word};
 
 pub use crate::explain::faithfulness::rank::{kendall, spearman};

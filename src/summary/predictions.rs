@@ -124,7 +124,7 @@ impl PredictionTally {
 
 /// Whether the model says what the dataset says: that label, and no other. None where it is not one of the model's labels,
 /// and for regressions.
-pub(super) fn is_right(prediction: &PredictionView, label: &str) -> Option<bool> {
+pub(crate) fn is_right(prediction: &PredictionView, label: &str) -> Option<bool> {
     let label = meant(label, prediction)?;
     prediction.value.is_none().then(|| labels(prediction) == [label])
 }

@@ -8,7 +8,7 @@
 use std::ops::ControlFlow;
 
 use blake3::Hasher;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Answers, Observation, Options};
@@ -40,7 +40,7 @@ const MEANS_AT_ONCE: usize = 2_000_000;
 const TAILS: (f64, f64) = (0.025, 0.975);
 
 /// A 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Interval {
     /// Its lower end.
@@ -54,7 +54,7 @@ pub struct Interval {
 impl Interval {
     /// The percentile interval of what a figure is in resamples, with linear interpolation between them, widened to
     /// hold the figure itself, which rounding may leave a last digit outside. None if there are no resamples.
-    pub(super) fn of(figure: f64, mut resampled: Vec<f64>) -> Option<Self> {
+    pub(crate) fn of(figure: f64, mut resampled: Vec<f64>) -> Option<Self> {
         resampled.sort_by(f64::total_cmp);
         let last = resampled.len().checked_sub(1)?;
         let at = |share: f64| {

@@ -40,7 +40,7 @@ pub(super) fn margin(prediction: &PredictionView) -> Option<f64> {
 }
 
 /// What the model says: one label, those over the threshold, or none at all for regressions.
-pub(super) fn labels(prediction: &PredictionView) -> Vec<String> {
+pub(crate) fn labels(prediction: &PredictionView) -> Vec<String> {
     match (&prediction.label, &prediction.labels) {
         (Some(label), _) => vec![label.clone()],
         (None, labels) => labels.iter().flatten().cloned().collect(),

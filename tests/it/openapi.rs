@@ -332,7 +332,7 @@ fn the_examples_of_datasets_are_what_the_server_answers() {
     assert_shown("datasets", &listed);
 }
 
-fn assert_shown(name: &str, real: &Value) {
+pub fn assert_shown(name: &str, real: &Value) {
     let path = format!("{}/openapi/examples/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let shown: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let same = alike(&without_seconds(&shown), &without_seconds(real));

@@ -11,6 +11,18 @@ use libtest_mimic::Trial;
 use sqlx::Connection;
 
 use super::Tried;
+use super::concepts::{
+    a_concept_is_found_by_its_name_as_it_was_kept,
+    a_damaged_concept_is_known_and_is_put_right_when_it_is_kept_again,
+    a_name_whose_versions_are_all_deleted_begins_anew,
+    a_version_is_deleted_alone_and_its_number_does_not_come_back,
+    of_many_that_are_kept_at_once_each_definition_has_one_version_of_its_own,
+    the_list_of_concepts_begins_with_the_newest_and_can_be_read_in_pages,
+    the_same_definition_again_is_the_same_version,
+    versions_of_a_name_count_up_and_the_newest_is_the_one_without_a_number,
+    what_a_killed_server_had_kept_is_there,
+    what_is_kept_while_all_of_its_name_is_deleted_is_there_or_was_deleted,
+};
 use super::datasets::{
     a_damaged_row_is_known, a_deleted_dataset_is_gone_and_its_rows_are_swept_away,
     of_two_that_complete_the_same_at_once_one_is_new, rows_are_read_in_portions,
@@ -130,6 +142,16 @@ tests!(
     chunks_are_given_by_their_turn_once_each_however_often_they_are_put_in,
     a_chunk_that_is_given_back_is_given_again,
     what_a_dead_worker_had_is_given_to_others,
+    a_concept_is_found_by_its_name_as_it_was_kept,
+    the_same_definition_again_is_the_same_version,
+    versions_of_a_name_count_up_and_the_newest_is_the_one_without_a_number,
+    the_list_of_concepts_begins_with_the_newest_and_can_be_read_in_pages,
+    a_version_is_deleted_alone_and_its_number_does_not_come_back,
+    a_name_whose_versions_are_all_deleted_begins_anew,
+    a_damaged_concept_is_known_and_is_put_right_when_it_is_kept_again,
+    of_many_that_are_kept_at_once_each_definition_has_one_version_of_its_own,
+    what_is_kept_while_all_of_its_name_is_deleted_is_there_or_was_deleted,
+    what_a_killed_server_had_kept_is_there,
 );
 
 fn run(test: impl Future<Output = ()>) {

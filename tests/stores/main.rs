@@ -3,6 +3,7 @@
 //! PostgreSQL's programs are looked for in `EXPLAIND_TEST_POSTGRES` (a directory), on `PATH`, and where Debian puts
 //! them. Where they are not found, the tests that need them are listed as ignored.
 
+mod concepts;
 mod contract;
 mod datasets;
 mod faults;

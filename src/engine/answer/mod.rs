@@ -1,9 +1,13 @@
 //! The one shape of every answer about a text, as it stands in JSON.
 
 mod attention;
+mod concepts;
+mod edits;
 mod explanation;
+mod interventions;
 mod prediction;
 mod quality;
+pub mod states;
 mod text;
 mod windows;
 
@@ -11,9 +15,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use attention::{AttentionView, HeadPlace, RouteView};
+pub use concepts::{ConceptName, ConceptScoreView, DerivativeView, LayerScore};
+pub use edits::{EditView, EditedWords, EditsView, FlipView, FlipsView, SweepPoint};
 pub use explanation::{ConvergenceView, Explanation, TargetView};
+pub use interventions::{Action, InterventionView};
 pub use prediction::{LabelScore, PredictionView};
 pub use quality::{AgreementView, BandView, QualityView, TopOverlap};
+pub use states::StatesView;
 pub use text::{SentenceView, TokenView, TruncationNote, WordView};
 pub use windows::{WindowView, WindowsView};
 
@@ -38,8 +46,17 @@ pub struct Answer {
     /// What was cut off; null where the whole text was read.
     #[schema(required)]
     pub truncated: Option<TruncationNote>,
+    /// How the network was altered that everything else here is about, in the order in which the changes act; absent for
+    /// the network as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!([]))]
+    pub interventions: Option<Vec<InterventionView>>,
     /// What the model says.
     pub prediction: PredictionView,
+    /// What the model says as it is; absent where it was not altered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub prediction_without: Option<PredictionView>,
     /// The windows that the text was seen through; absent unless they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -97,6 +114,18 @@ pub struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub attention: Option<AttentionView>,
+    /// Hidden states; absent unless they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub states: Option<StatesView>,
+    /// Scores of concepts, one entry for each that was asked for; absent unless any was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!([]))]
+    pub concepts: Option<Vec<ConceptScoreView>>,
+    /// What the model would say with more or less of some concepts; absent unless that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub edits: Option<EditsView>,
     /// What a reader should know before trusting the rest; empty where there is nothing to say.
     #[schema(example = json!([]))]
     pub warnings: Vec<Warning>,
@@ -135,7 +164,16 @@ pub struct Warning {
 /// (they hold more than half of the sum of all |scores|), `no_better_than_random` (the strongest parts matter no more
 /// than parts by chance), `baseline_sensitive` (another baseline turns the strongest score or changes the order),
 /// `methods_disagree` (two methods find different parts strongest, or the opposite order), `prediction_differs` (the
-/// model does not predict `expected_label`). `docs/quality.md` has the thresholds.
+/// model does not predict `expected_label`), `concept_absent` (the model's states do not show a concept),
+/// `concept_unstable` (the direction of a concept hangs on its very examples), `too_few_random_sets` (with so few, no
+/// score of a concept can be told from chance), `tcav_saturated` (random concepts score 0 or 1, too),
+/// `class_without_texts` (a class is not tested, as there are no texts of it). `docs/quality.md` and `docs/concepts.md`
+/// have the thresholds.
+/// `concept_unstable` (the direction of a concept hangs on its very examples), `concept_not_relearnt` (its examples give
+/// another direction here than the one that is kept), `concept_remains` (it is found again after it was taken out).
+/// `docs/quality.md` and `docs/concepts.md` have the thresholds.
+/// `concept_unstable` (the direction of a concept hangs on its very examples), `fewer_components` (there are fewer
+/// directions to discover than were asked for). `docs/quality.md` and `docs/concepts.md` have the thresholds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(example = "no_label_over_threshold")]
@@ -158,6 +196,22 @@ pub enum WarningCode {
     MethodsDisagree,
     /// The model does not predict the label that was expected.
     PredictionDiffers,
+    /// The model's states do not show a concept.
+    ConceptAbsent,
+    /// The direction of a concept hangs on its very examples.
+    ConceptUnstable,
+    /// There are too few random sets for any score to be told from chance.
+    TooFewRandomSets,
+    /// Random concepts score 0 or 1, too.
+    TcavSaturated,
+    /// A class is not tested, as there are no texts of it.
+    ClassWithoutTexts,
+    /// The examples of a concept give another direction here than the one that is kept.
+    ConceptNotRelearnt,
+    /// A concept is found again after it was taken out.
+    ConceptRemains,
+    /// There are fewer directions to discover than were asked for.
+    FewerComponents,
 }
 
 impl WarningCode {
@@ -173,6 +227,14 @@ impl WarningCode {
             WarningCode::BaselineSensitive => "baseline_sensitive",
             WarningCode::MethodsDisagree => "methods_disagree",
             WarningCode::PredictionDiffers => "prediction_differs",
+            WarningCode::ConceptAbsent => "concept_absent",
+            WarningCode::ConceptUnstable => "concept_unstable",
+            WarningCode::TooFewRandomSets => "too_few_random_sets",
+            WarningCode::TcavSaturated => "tcav_saturated",
+            WarningCode::ClassWithoutTexts => "class_without_texts",
+            WarningCode::ConceptNotRelearnt => "concept_not_relearnt",
+            WarningCode::ConceptRemains => "concept_remains",
+            WarningCode::FewerComponents => "fewer_components",
         }
     }
 }

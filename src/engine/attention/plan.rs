@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::engine::altered::Altered;
 use crate::engine::plan::Invalid;
 use crate::explain::method::listed;
 use crate::model::Model;
@@ -114,6 +115,8 @@ pub struct AttentionRequest {
     pub groups: Option<GroupOptions>,
     /// Whether a long text may be cut.
     pub truncate: bool,
+    /// How the network is altered; none where it is looked at as it is.
+    pub altered: Option<Altered>,
 }
 
 /// Everything about an attention request but the text.
@@ -121,6 +124,7 @@ pub struct AttentionRequest {
 pub struct AttentionPlan {
     pub(in crate::engine) model: Arc<Model>,
     pub(in crate::engine) truncate: bool,
+    pub(in crate::engine) altered: Option<Altered>,
     pub(super) layers: Vec<usize>,
     pub(super) heads: Vec<usize>,
     pub(super) top_k: Option<usize>,
@@ -138,8 +142,8 @@ impl AttentionPlan {
     /// The first field that is not valid.
     pub fn new(model: Arc<Model>, request: AttentionRequest) -> Result<Self, Invalid> {
         let config = model.config();
-        let layers = chosen("layers", request.layers, config.layers)?;
-        let heads = chosen("heads", request.heads, config.heads)?;
+        let layers = chosen("layers", request.layers, config.layers, "layers")?;
+        let heads = chosen("heads", request.heads, config.heads, "heads")?;
         if request.top_k == Some(0) {
             let remedy = "send a number from 1 to the tokens of the text, or leave it out for all weights";
             return Err(Invalid::new("/top_k", "is 0: no weight of any row would be shown", remedy));
@@ -147,6 +151,13 @@ impl AttentionPlan {
         within("/precision", request.precision, 1..=MOST_DIGITS, "all digits that there are")?;
         let extras = extras(&request.include)?;
         let asked = |extra: Extra| extras.contains(&extra);
+        if let (Some(_), Some(place)) = (&request.altered, extras.iter().position(|e| *e == Extra::Norms)) {
+            return Err(Invalid::new(
+                format!("/include/{place}"),
+                "`norms` cannot be told of an altered network",
+                "leave it out, or leave `interventions` out",
+            ));
+        }
         unasked_for("routes", request.routes.is_some() && !asked(Extra::Routes))?;
         unasked_for("groups", request.groups.is_some() && !asked(Extra::Groups))?;
         let routes = asked(Extra::Routes).then(|| request.routes.unwrap_or_default());
@@ -162,6 +173,7 @@ impl AttentionPlan {
         }
         Ok(AttentionPlan {
             truncate: request.truncate,
+            altered: request.altered,
             layers,
             heads,
             top_k: request.top_k,
@@ -190,7 +202,17 @@ impl AttentionPlan {
     }
 }
 
-fn chosen(field: &str, asked: Option<Vec<usize>>, count: usize) -> Result<Vec<usize>, Invalid> {
+/// The indices that a field asks for, below `count` and each once; all where it asks for none. `what` there is so much
+/// of, in words.
+///
+/// # Errors
+/// An empty list, an index that there is not, or one that stands twice.
+pub(in crate::engine) fn chosen(
+    field: &str,
+    asked: Option<Vec<usize>>,
+    count: usize,
+    what: &str,
+) -> Result<Vec<usize>, Invalid> {
     let Some(asked) = asked else { return Ok((0..count).collect()) };
     let remedy = format!("list indices from 0 to {}, each once, or leave the field out for all", count - 1);
     if asked.is_empty() {
@@ -201,7 +223,7 @@ fn chosen(field: &str, asked: Option<Vec<usize>>, count: usize) -> Result<Vec<us
         if *index >= count {
             return Err(Invalid::new(
                 pointer,
-                format!("{index} is out of range: the model has {count} {field}"),
+                format!("{index} is out of range: the model has {count} {what}"),
                 remedy,
             ));
         }

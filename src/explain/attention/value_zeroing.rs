@@ -19,6 +19,8 @@ impl AttributionMethod for ValueZeroing {
     const CAUTION: &'static str = "It sees how tokens mix, with values, feed-forward and normalisation, but not what for: it knows no class and no sign.";
     const SOURCE: &'static str = "Mohebbi et al. 2023, arXiv:2301.12971";
     const USES_TARGET: bool = false;
+    // The layers whose values are zeroed are those of the network as it is.
+    const UNDER_INTERVENTIONS: bool = false;
     const KEEP: Keep = Keep::Gradients;
     type Options = NoOptions;
 

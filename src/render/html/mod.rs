@@ -42,6 +42,12 @@ pub fn answer(answer: &Answer) -> String {
             "<figure class=\"attention\" tabindex=\"0\" aria-label=\"Attention maps\">\n{picture}</figure>\n"
         );
     }
+    if let Some(picture) = svg::edits(answer) {
+        let _ = write!(
+            out,
+            "<figure class=\"attention\" tabindex=\"0\" aria-label=\"Edits of concepts\">\n{picture}</figure>\n"
+        );
+    }
     let _ = write!(
         out,
         "</main>\n<footer><p>Answer <code>{}</code></p></footer>\n</body>\n</html>\n",
@@ -71,6 +77,9 @@ fn header(out: &mut String, answer: &Answer) {
         out,
         "</h1>\n<p class=\"quiet\">Model <bdi>{id}</bdi>, fingerprint <code title=\"{fingerprint}\">{short}</code></p>\n"
     );
+    if let Some(altered) = wording::altered(answer) {
+        let _ = writeln!(out, "<p class=\"quiet\"><bdi>{}</bdi></p>", escape(&altered));
+    }
     if answer.prediction.scores.len() > 1 {
         let _ = writeln!(
             out,

@@ -12,7 +12,8 @@ fn a_page_stands_alone_and_is_the_same_each_time() {
         {
             assert!(!html.contains(foreign), "{foreign}");
         }
-        assert_eq!(html.matches("<style>").count(), 1 + usize::from(sample.attention.is_some()));
+        let pictures = usize::from(sample.attention.is_some()) + usize::from(sample.edits.is_some());
+        assert_eq!(html.matches("<style>").count(), 1 + pictures);
         assert_eq!(html, answer(&sample));
     }
 }

@@ -3,6 +3,7 @@
 mod attention;
 mod bars;
 mod canvas;
+mod concepts;
 mod direction;
 mod layout;
 mod legend;
@@ -12,6 +13,7 @@ mod text;
 mod texts;
 
 use canvas::Canvas;
+pub use concepts::concept::draw as concept;
 use style::{HEADLINE, NOTE, TITLE, WARNING};
 use texts::Said;
 
@@ -19,6 +21,7 @@ use super::units::{special, units};
 use super::{palette, quality, wording};
 use crate::engine::Answer;
 use crate::engine::answer::{AgreementView, Explanation};
+use crate::identity::Shape;
 
 /// Pixels of a picture of a text.
 const WIDTH: f32 = 760.0;
@@ -30,6 +33,10 @@ pub fn answer(answer: &Answer) -> String {
     warnings(&mut canvas, answer);
     match (&answer.attention, answer.explanations.as_deref()) {
         (Some(view), _) => attention::draw(&mut canvas, view, &answer.tokens),
+        (None, None) if answer.concepts.is_some() => concepts::scores::draw(&mut canvas, answer),
+        (None, None) if answer.edits.is_some() => {
+            answer.edits.iter().for_each(|view| concepts::edits::draw(&mut canvas, answer, view));
+        }
         (None, Some(explanations)) => {
             explanations.iter().for_each(|entry| explanation(&mut canvas, answer, entry));
             agreement(&mut canvas, answer.agreement.as_deref().unwrap_or_default());
@@ -39,12 +46,43 @@ pub fn answer(answer: &Answer) -> String {
     canvas.finish(&label(answer))
 }
 
+/// What was made of many answers as a whole SVG document; none of answers about one text, which [`answer`] draws.
+///
+/// # Errors
+/// The body is none of the shape.
+pub fn composed(shape: Shape, body: &[u8]) -> serde_json::Result<Option<String>> {
+    match shape {
+        Shape::Predict
+        | Shape::Explain
+        | Shape::ExplainSentences
+        | Shape::ExplainAgreement
+        | Shape::ExplainSentencesAgreement
+        | Shape::Attention
+        | Shape::States
+        | Shape::ConceptScores
+        | Shape::ConceptEdits => Ok(None),
+        Shape::Tcav => Ok(Some(concepts::tcav::draw(&serde_json::from_slice(body)?))),
+        Shape::Decomposition => Ok(Some(concepts::decomposition::draw(&serde_json::from_slice(body)?))),
+        Shape::Erasure => Ok(Some(concepts::erasure::draw(&serde_json::from_slice(body)?))),
+        Shape::Discovery => Ok(Some(concepts::discovery::draw(&serde_json::from_slice(body)?))),
+        Shape::Concept => Ok(None),
+    }
+}
+
 /// The attention maps of an answer alone, to stand inside a page; `None` where there are none.
 pub fn attention(answer: &Answer) -> Option<String> {
     let view = answer.attention.as_ref()?;
     let mut canvas = Canvas::new(attention_width(answer));
     attention::draw(&mut canvas, view, &answer.tokens);
     Some(canvas.finish("Attention"))
+}
+
+/// The edits of an answer alone, to stand inside a page; `None` where there are none.
+pub fn edits(answer: &Answer) -> Option<String> {
+    let view = answer.edits.as_ref()?;
+    let mut canvas = Canvas::new(WIDTH);
+    concepts::edits::draw(&mut canvas, answer, view);
+    Some(canvas.finish("Edits"))
 }
 
 /// Pixels that an answer's attention takes; 0 where there is none.
@@ -73,6 +111,9 @@ fn header(canvas: &mut Canvas, answer: &Answer) {
     }
     canvas.skip(2.0);
     canvas.paragraph(&NOTE, &wording::model(answer));
+    if let Some(altered) = wording::altered(answer) {
+        canvas.paragraph(&NOTE, &altered);
+    }
     if answer.prediction.scores.len() > 1 {
         canvas.paragraph(&NOTE, &wording::labels(&answer.prediction));
     }

@@ -38,7 +38,9 @@ const SHAPES: &str = "\
 text{white-space:pre}
 .bold{font-weight:600;unicode-bidi:isolate}
 .unseen{text-decoration:line-through}
-.rule,.frame,.axis,.underline,.whisker{fill:none}
+.rule,.frame,.axis,.underline,.whisker,.line,.chance{fill:none}
+.line{stroke-width:1.75;stroke-linejoin:round}
+.chance{stroke-width:1.25;stroke-dasharray:3 3}
 .whisker{stroke-width:1.25}
 .underline{stroke-width:1.5}
 .underline.against{stroke-dasharray:2 2}
@@ -65,6 +67,7 @@ fn colours(out: &mut String, theme: &Theme) {
     let fills = [
         ("paper", theme.paper),
         ("bar.for", theme.mark_for),
+        ("dot", theme.mark_for),
         ("bar.against", theme.mark_against),
         ("band", theme.rule),
         ("mass", theme.quiet),
@@ -74,6 +77,9 @@ fn colours(out: &mut String, theme: &Theme) {
         ("frame", theme.rule),
         ("axis", theme.quiet),
         ("whisker", theme.ink),
+        ("line.for", theme.mark_for),
+        ("line.against", theme.mark_against),
+        ("chance", theme.quiet),
         ("band", theme.quiet),
         ("member", theme.ink),
         ("route", theme.heat),

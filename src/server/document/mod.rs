@@ -35,6 +35,7 @@ use crate::server::problem::Problem;
         (name = "datasets", description = "Rows of text to work on"),
         (name = "jobs", description = "Questions about whole datasets, answered in the background"),
         (name = "summaries", description = "What the answers of a job have in common, how those of two jobs differ, and which method to believe"),
+        (name = "concepts", description = "What people speak of, as directions in the model's states: learnt, tested, taken apart, pushed, erased and found"),
         (name = "catalogue", description = "What is served"),
         (name = "operations", description = "For those who run the server")
     )

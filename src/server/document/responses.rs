@@ -64,6 +64,12 @@ pub struct ResultProblems;
 /// The problems of a path that looks at all answers of a job, or of two.
 pub struct SummaryProblems;
 
+/// The problems of a path that learns a concept, or makes something of one.
+pub struct ConceptProblems;
+
+/// The problems of a path about one concept.
+pub struct FoundConceptProblems;
+
 /// The responses of a path that needs no engine: its problems alone.
 pub struct PlainProblems;
 
@@ -177,6 +183,18 @@ impl IntoResponses for ResultProblems {
 impl IntoResponses for SummaryProblems {
     fn responses() -> Responses {
         problems(&[400, 404, 408, 409, 413, 415, 422, 500, 503, 504])
+    }
+}
+
+impl IntoResponses for ConceptProblems {
+    fn responses() -> Responses {
+        problems(&[400, 404, 406, 408, 409, 413, 415, 422, 429, 500, 503, 504])
+    }
+}
+
+impl IntoResponses for FoundConceptProblems {
+    fn responses() -> Responses {
+        problems(&[400, 404, 406, 409, 500, 503])
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Kind, Problem};
+use crate::concept::Fault;
 use crate::dataset::DatasetError;
 use crate::engine::{Failure, Overload};
 use crate::identity::Shape;
@@ -25,12 +26,19 @@ impl Problem {
             Problem::not_kept(),
             Problem::no_such_dataset(),
             Problem::no_such_job(),
+            Problem::no_such_concept("refunds"),
             Problem::wrong_method("PUT"),
             Problem::not_acceptable(&names(Representation::of(Shape::Explain))),
             Problem::body_too_slow(),
             Problem::from(DatasetError::NoDatabase),
             Problem::from(DatasetError::Bundled),
             Problem::from(DatasetError::InUse),
+            Problem::from(Fault::Bundled("acting".into())),
+            Problem::from(Fault::OfAnotherModel {
+                concept: "refunds@2".into(),
+                model: "movie-reviews".into(),
+                learnt_from: "567806b0f6fe7606f73d7a5888a241c3fb147ce75ced0a40337943fd786d3900".into(),
+            }),
             Problem::of_fault(&Failure::ModelChanged { model: "movie-reviews".into() }),
             Problem::job_not_finished("/job", "running"),
             Problem::from(JobError::KeyInFlight),

@@ -34,6 +34,8 @@ static NOT_FOUND: Kind = kind("not-found", StatusCode::NOT_FOUND, "There is noth
 static NOT_KEPT: Kind = kind("not-kept", StatusCode::NOT_FOUND, "No such answer is kept");
 pub(super) static NO_SUCH_DATASET: Kind =
     kind("no-such-dataset", StatusCode::NOT_FOUND, "There is no such dataset");
+pub(super) static NO_SUCH_CONCEPT: Kind =
+    kind("no-such-concept", StatusCode::NOT_FOUND, "There is no such concept");
 pub(super) static NO_SUCH_JOB: Kind = kind("no-such-job", StatusCode::NOT_FOUND, "There is no such job");
 static BODY_TOO_SLOW: Kind =
     kind("body-too-slow", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time");
@@ -45,6 +47,10 @@ pub(super) static NO_DATABASE: Kind =
     kind("no-database", StatusCode::CONFLICT, "The server keeps nothing for good");
 pub(super) static BUNDLED_DATASET: Kind =
     kind("bundled-dataset", StatusCode::CONFLICT, "The dataset belongs to the program");
+pub(super) static BUNDLED_CONCEPT: Kind =
+    kind("bundled-concept", StatusCode::CONFLICT, "The concept belongs to the program");
+pub(super) static CONCEPT_OF_ANOTHER_MODEL: Kind =
+    kind("concept-of-another-model", StatusCode::CONFLICT, "The concept is one of another model");
 pub(super) static DATASET_IN_USE: Kind =
     kind("dataset-in-use", StatusCode::CONFLICT, "The dataset is being worked on");
 pub(super) static KEY_IN_FLIGHT: Kind = kind(
@@ -90,7 +96,7 @@ static DEADLINE: Kind =
 
 impl Kind {
     /// All kinds, by status.
-    pub fn all() -> [&'static Kind; 31] {
+    pub fn all() -> [&'static Kind; 34] {
         [
             &MALFORMED_JSON,
             &UNREADABLE_BODY,
@@ -101,12 +107,15 @@ impl Kind {
             &NOT_KEPT,
             &NO_SUCH_DATASET,
             &NO_SUCH_JOB,
+            &NO_SUCH_CONCEPT,
             &WRONG_METHOD,
             &NOT_ACCEPTABLE,
             &BODY_TOO_SLOW,
             &NO_DATABASE,
             &BUNDLED_DATASET,
             &DATASET_IN_USE,
+            &BUNDLED_CONCEPT,
+            &CONCEPT_OF_ANOTHER_MODEL,
             &MODEL_CHANGED,
             &JOB_NOT_FINISHED,
             &KEY_IN_FLIGHT,
@@ -280,6 +289,10 @@ impl Problem {
                 )
             }
             Failure::Field(invalid) => Problem::from(invalid),
+            Failure::At { pointer, failure } => {
+                let pointers = Pointers { text: pointer.clone(), text_pair: pointer };
+                Problem::of_failure(*failure, &pointers)
+            }
             Failure::TooManyTokens { tokens, limit, remedy, .. } => {
                 let mut problem = Problem::invalid(pointers.text.clone(), failure.to_string(), remedy);
                 problem.0.tokens = Some(tokens);
@@ -317,6 +330,7 @@ impl Problem {
             Failure::Text(_)
             | Failure::Option { .. }
             | Failure::Field(_)
+            | Failure::At { .. }
             | Failure::TooManyTokens { .. }
             | Failure::Cancelled
             | Failure::Internal(_) => {

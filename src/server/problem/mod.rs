@@ -1,5 +1,6 @@
 //! Every failure as RFC 9457 `application/problem+json`.
 
+mod concepts;
 mod datasets;
 mod examples;
 mod jobs;

@@ -19,6 +19,7 @@ use crate::server::json_body::{JsonBody, options};
 use crate::server::problem::Problem;
 use crate::server::representation::Accepts;
 use crate::server::request_id::RequestId;
+use crate::server::routes::interventions::{self, InterventionBody};
 use crate::server::state::{AppState, Open};
 use crate::server::strict_value::{StrictMap, StrictValue, optional_name};
 
@@ -68,6 +69,10 @@ pub struct AttentionBody {
     /// text is an error. False by default.
     #[schema(example = false)]
     truncate: Option<bool>,
+    /// Changes to the network that is asked, one after the other: the answer is about the altered network, and says so. None
+    /// by default.
+    #[schema(value_type = Option<Vec<InterventionBody>>, min_items = 1, max_items = 16, example = json!([{"concept": "acting"}]))]
+    interventions: Option<Vec<StrictValue>>,
     /// Whether only to check everything and tell what the answer would take. False by default.
     #[schema(example = false)]
     dry_run: Option<bool>,
@@ -77,9 +82,10 @@ impl AttentionBody {
     /// What is asked, whatever the texts.
     ///
     /// # Errors
-    /// The first field that is not valid.
-    pub fn question(self, engine: &Engine) -> Result<Question, Problem> {
+    /// The first field that is not valid; the database that keeps concepts does not answer.
+    pub async fn question(self, engine: &Engine) -> Result<Question, Problem> {
         let model = engine.model(self.model.as_deref())?;
+        let altered = interventions::of_question(engine, &model, self.interventions).await?;
         let request = AttentionRequest {
             layers: self.layers,
             heads: self.heads,
@@ -90,6 +96,7 @@ impl AttentionBody {
             routes: options("/routes", self.routes)?,
             groups: options("/groups", self.groups)?,
             truncate: self.truncate.unwrap_or_default(),
+            altered,
         };
         Ok(Question::Attention(AttentionPlan::new(model, request)?))
     }
@@ -123,6 +130,7 @@ type AttentionResponses = TextResponses<AttentionExamples>;
         ("one" = (summary = "One text, one head", value = json!({"text": "A gripping film.", "layers": [5], "heads": [0]}))),
         ("largest" = (summary = "The largest weights of words alone, and what else there is to know", value = json!({"text": "A gripping film.", "layers": [5], "top_k": 2, "precision": 4, "special_tokens": "exclude", "include": ["routes", "groups"], "routes": {"k": 3}, "groups": {"threshold": 0.2}}))),
         ("many" = (summary = "A batch", value = json!({"texts": ["Good.", ""], "layers": [5], "heads": [0]}))),
+        ("interventions" = (summary = "As if a concept were absent", value = json!({"text": "A gripping film.", "layers": [5], "heads": [0], "interventions": [{"concept": "acting"}]}))),
         ("dry-run" = (summary = "What it would take", value = json!({"text": "A gripping film.", "dry_run": true})))
     )),
     responses(AttentionResponses)
@@ -137,7 +145,7 @@ pub async fn attention(
 ) -> Result<Response, Problem> {
     let (text, text_pair, texts) = (body.text.take(), body.text_pair.take(), body.texts.take());
     let is_dry_run = body.dry_run.unwrap_or_default();
-    let question = body.question(&engine)?;
+    let question = body.question(&engine).await?;
     let input = Input::new(text, text_pair, texts)?;
     let asking = Asking { engine, visit, accepts, drawings: state.drawings, id };
     match is_dry_run {

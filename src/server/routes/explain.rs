@@ -23,6 +23,7 @@ use crate::server::json_body::{JsonBody, options};
 use crate::server::problem::Problem;
 use crate::server::representation::Accepts;
 use crate::server::request_id::RequestId;
+use crate::server::routes::interventions::{self, InterventionBody};
 use crate::server::state::{AppState, Open};
 use crate::server::strict_value::{StrictMap, StrictValue, optional_name};
 
@@ -69,6 +70,10 @@ pub struct ExplainBody {
     /// default.
     #[schema(value_type = Option<WindowsRequest>)]
     windows: Option<StrictMap>,
+    /// Changes to the network that is explained, one after the other: the answer is about the altered network, and says so. None
+    /// by default.
+    #[schema(value_type = Option<Vec<InterventionBody>>, min_items = 1, max_items = 16, example = json!([{"concept": "acting"}]))]
+    interventions: Option<Vec<StrictValue>>,
     /// Whether only to check everything and tell what the answer would take. False by default.
     #[schema(example = false)]
     dry_run: Option<bool>,
@@ -106,8 +111,8 @@ impl ExplainBody {
     /// What is asked, whatever the texts.
     ///
     /// # Errors
-    /// The first field that is not valid.
-    pub fn question(self, engine: &Engine) -> Result<Question, Problem> {
+    /// The first field that is not valid; the database that keeps concepts does not answer.
+    pub async fn question(self, engine: &Engine) -> Result<Question, Problem> {
         let model = engine.model(self.model.as_deref())?;
         let target = match (self.target, self.expected_label) {
             (None, None) => Target::default(),
@@ -121,6 +126,7 @@ impl ExplainBody {
                 ));
             }
         };
+        let altered = interventions::of_question(engine, &model, self.interventions).await?;
         let request = ExplainRequest {
             target,
             methods: self.methods,
@@ -129,6 +135,7 @@ impl ExplainBody {
             quality: self.quality.and_then(Quality::depth),
             truncate: self.truncate.unwrap_or_default(),
             windows: options("/windows", self.windows)?,
+            altered,
             seed: self.seed.unwrap_or_default(),
         };
         Ok(Question::Explain(ExplainPlan::new(model, request)?))
@@ -150,8 +157,8 @@ type ExplainResponses = TextResponses<ExplainExamples>;
 /// Explains what the model says of a text.
 ///
 /// One text, a pair, or a batch: prediction, tokens, words, and a score for each. With
-/// `Accept: text/html` or `image/svg+xml`, one answer is drawn instead. With `dry_run`, nothing is computed:
-/// the answer tells what it would take.
+/// `Accept: text/html` or `image/svg+xml`, one answer is drawn instead. With `interventions`, what is explained is the
+/// network without a concept, or with more of it. With `dry_run`, nothing is computed: the answer tells what it would take.
 #[utoipa::path(
     post,
     path = "/v1/explain",
@@ -163,6 +170,7 @@ type ExplainResponses = TextResponses<ExplainExamples>;
         ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""], "methods": ["saliency"]}))),
         ("dry-run" = (summary = "What it would take", value = json!({"text": "A gripping film, though it drags a little.", "dry_run": true}))),
         ("windows" = (summary = "A text of any length", value = json!({"text": "A gripping film, though it drags a little.", "windows": {"size": 512, "overlap": 128}}))),
+        ("interventions" = (summary = "As if a concept were absent", value = json!({"text": "A gripping film, though it drags a little.", "interventions": [{"concept": "acting"}]}))),
         ("two-methods" = (summary = "Two methods with options", value = json!({"text": "A gripping film.", "methods": ["integrated_gradients", "saliency"], "options": {"integrated_gradients": {"steps": 50}}, "target": "all"})))
     )),
     responses(ExplainResponses)
@@ -177,7 +185,7 @@ pub async fn explain(
 ) -> Result<Response, Problem> {
     let (text, text_pair, texts) = (body.text.take(), body.text_pair.take(), body.texts.take());
     let is_dry_run = body.dry_run.unwrap_or_default();
-    let question = body.question(&engine)?;
+    let question = body.question(&engine).await?;
     let input = Input::new(text, text_pair, texts)?;
     let asking = Asking { engine, visit, accepts, drawings: state.drawings, id };
     match is_dry_run {
@@ -188,7 +196,7 @@ pub async fn explain(
 
 /// A [`Target`] as JSON has it: a label, an index, `"predicted"` or `"all"`.
 #[derive(Debug)]
-struct TargetField(Target);
+pub(super) struct TargetField(pub Target);
 
 impl<'de> Deserialize<'de> for TargetField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

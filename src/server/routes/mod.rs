@@ -1,16 +1,19 @@
 //! One file per resource: its handlers with their request and response types.
 
 pub mod attention;
+pub mod concepts;
 pub mod datasets;
 pub mod explain;
 pub mod explanations;
 pub mod health;
+pub mod interventions;
 pub mod jobs;
 pub mod methods;
 pub mod metrics;
 pub mod models;
 pub mod openapi;
 pub mod predict;
+pub mod states;
 pub mod summaries;
 
 use axum::http::{Method, Uri};

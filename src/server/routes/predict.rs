@@ -16,6 +16,7 @@ use crate::server::json_body::{JsonBody, options};
 use crate::server::problem::Problem;
 use crate::server::representation::Accepts;
 use crate::server::request_id::RequestId;
+use crate::server::routes::interventions::{self, InterventionBody};
 use crate::server::state::{AppState, Open};
 use crate::server::strict_value::{StrictMap, StrictValue};
 
@@ -43,6 +44,10 @@ pub struct PredictBody {
     /// default.
     #[schema(value_type = Option<WindowsRequest>)]
     windows: Option<StrictMap>,
+    /// Changes to the network that is asked, one after the other: the answer is about the altered network, and says so. None
+    /// by default.
+    #[schema(value_type = Option<Vec<InterventionBody>>, min_items = 1, max_items = 16, example = json!([{"concept": "acting"}]))]
+    interventions: Option<Vec<StrictValue>>,
     /// Whether only to check everything and tell what the answer would take. False by default.
     #[schema(example = false)]
     dry_run: Option<bool>,
@@ -52,11 +57,13 @@ impl PredictBody {
     /// What is asked, whatever the texts.
     ///
     /// # Errors
-    /// The first field that is not valid.
-    pub fn question(self, engine: &Engine) -> Result<Question, Problem> {
+    /// The first field that is not valid; the database that keeps concepts does not answer.
+    pub async fn question(self, engine: &Engine) -> Result<Question, Problem> {
         let model = engine.model(self.model.as_deref())?;
         let windows = options("/windows", self.windows)?;
-        Ok(Question::Predict(PredictPlan::new(model, self.truncate.unwrap_or_default(), windows)?))
+        let altered = interventions::of_question(engine, &model, self.interventions).await?;
+        let truncate = self.truncate.unwrap_or_default();
+        Ok(Question::Predict(PredictPlan::new(model, truncate, windows, altered)?))
     }
 }
 
@@ -84,6 +91,7 @@ type PredictResponses = TextResponses<PredictExamples>;
     request_body(content = PredictBody, description = "The question", examples(
         ("one" = (summary = "One text", value = json!({"text": "A gripping film."}))),
         ("many" = (summary = "A batch", value = json!({"texts": ["A gripping film.", ""]}))),
+        ("interventions" = (summary = "As if a concept were absent", value = json!({"text": "A gripping film.", "interventions": [{"concept": "acting"}, {"concept": "boredom", "action": "push", "strength": 2.0}]}))),
         ("dry-run" = (summary = "What it would take", value = json!({"texts": ["A gripping film.", ""], "dry_run": true})))
     )),
     responses(PredictResponses)
@@ -98,7 +106,7 @@ pub async fn predict(
 ) -> Result<Response, Problem> {
     let (text, text_pair, texts) = (body.text.take(), body.text_pair.take(), body.texts.take());
     let is_dry_run = body.dry_run.unwrap_or_default();
-    let question = body.question(&engine)?;
+    let question = body.question(&engine).await?;
     let input = Input::new(text, text_pair, texts)?;
     let asking = Asking { engine, visit, accepts, drawings: state.drawings, id };
     match is_dry_run {

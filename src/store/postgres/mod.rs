@@ -5,6 +5,7 @@
 //! one may be gone without a word.
 
 mod answers;
+mod concepts;
 mod datasets;
 mod jobs;
 mod queue;

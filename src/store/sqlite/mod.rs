@@ -5,6 +5,7 @@
 //! missing, and never a part of a transaction.
 
 mod answers;
+mod concepts;
 mod datasets;
 mod eviction;
 mod jobs;

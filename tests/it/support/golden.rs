@@ -29,12 +29,17 @@ pub struct Case {
     /// Whether it has every kind of golden value.
     pub full: bool,
     pub interventions: Value,
+    /// The case as it stands in the JSON.
+    pub described: Value,
     tensors: HashMap<String, Tensor>,
 }
 
 /// The tiny models of the fixtures.
 const TINY: [&str; 8] =
     ["three-labels", "multi-label", "regression", "pairs", "cased", "gelu-new", "one-type-id", "chinese"];
+
+/// The models that have golden values of concepts.
+pub const WITH_CONCEPTS: [&str; 5] = ["three-labels", "multi-label", "regression", "pairs", BUNDLED];
 
 /// The bundled model's id and directory.
 pub const BUNDLED: &str = "movie-reviews";
@@ -69,6 +74,13 @@ impl Golden {
     pub fn of_methods() -> Vec<Golden> {
         let file = |name: &str| format!("methods-{name}");
         Self::on_fast_operators().map(|(name, on)| Golden::on(name, &file(name), &on)).collect()
+    }
+
+    /// The models with golden values of concepts, on our kernels and on candle.
+    pub fn of_concepts() -> Vec<Golden> {
+        let of = |name: &&str| WITH_CONCEPTS.contains(name);
+        let models = Self::on_fast_operators().filter(|(name, _)| of(name));
+        models.map(|(name, on)| Golden::on(name, &format!("concepts-{name}"), &on)).collect()
     }
 
     /// One long text in windows, of the bundled model.
@@ -125,6 +137,7 @@ impl Case {
             predicted: described["predicted"].as_u64().unwrap() as usize,
             full: described["full"].as_bool().unwrap(),
             interventions: described["interventions"].clone(),
+            described: described.clone(),
             id,
             tensors,
         }

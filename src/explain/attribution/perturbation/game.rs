@@ -8,7 +8,7 @@ use crate::explain::method::{ExplainError, OptionFault};
 use crate::explain::subject::check_finite;
 use crate::explain::windows::Window;
 use crate::explain::{Cost, Output, Passes, Subject};
-use crate::model::{Batch, Interventions, Sequence};
+use crate::model::{Batch, Sequence};
 
 /// The parts of a text that can be taken out: its tokens, words or sentences, without the special tokens and
 /// without words that the tokenizer made nothing of.
@@ -207,7 +207,7 @@ impl Game {
             }
             type_ids.push(text.type_ids[row]);
         }
-        batch.sequences.push(Sequence { type_ids, interventions: Interventions::none() });
+        batch.sequences.push(Sequence { type_ids, interventions: self.subject.interventions().clone() });
         batch
     }
 }

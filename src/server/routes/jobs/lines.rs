@@ -35,7 +35,7 @@ struct FirstLine {
 /// The first fault of any line, told with its number in the body. Nothing is kept then.
 pub(super) async fn read(engine: &Engine, body: &mut Hashed<'_>) -> Result<Order, Problem> {
     let (line, rest) = first_line(body).await?;
-    let asked = asked(engine, &line).map_err(|problem| problem.of_line(LINES_BEFORE))?;
+    let asked = asked(engine, &line).await.map_err(|problem| problem.of_line(LINES_BEFORE))?;
     let mut upload = engine.datasets().upload(Format::JsonLines).await?;
     push(&mut upload, &rest).await?;
     while let Some(bytes) = body.next().await? {
@@ -47,10 +47,10 @@ pub(super) async fn read(engine: &Engine, body: &mut Hashed<'_>) -> Result<Order
     Ok(asked.about(dataset.id))
 }
 
-fn asked(engine: &Engine, line: &[u8]) -> Result<Asked, Problem> {
+async fn asked(engine: &Engine, line: &[u8]) -> Result<Asked, Problem> {
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     let FirstLine { endpoint, request } = json_body::parsed(line, EXAMPLE)?;
-    Asked::new(engine, endpoint, request)
+    Asked::new(engine, endpoint, request).await
 }
 
 /// The first line, and what came with it of the others.

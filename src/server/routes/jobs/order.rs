@@ -16,6 +16,7 @@ use super::idempotency::{IdempotencyHeader, IdempotencyKey};
 use super::views::JobView;
 use super::{lines, of_now};
 use crate::dataset::Format;
+use crate::engine::answer::ConceptName;
 use crate::engine::{Engine, Question, Visit};
 use crate::identity::DatasetId;
 use crate::job::{Job, JobError, Jobs, Order};
@@ -72,27 +73,27 @@ pub(in crate::server::routes) struct Asked {
 
 impl Asked {
     /// Checks what is to be asked.
-    pub(in crate::server::routes) fn new(
+    pub(in crate::server::routes) async fn new(
         engine: &Engine,
         endpoint: Option<Endpoint>,
         request: Option<StrictMap>,
     ) -> Result<Self, Problem> {
         let endpoint = endpoint.ok_or_else(|| {
-            let remedy = "send `endpoint`: `explain`, `attributions`, `predict` or `attention`";
+            let remedy = "send `endpoint`: `explain`, `attributions`, `predict`, `attention` or `states`";
             Problem::invalid("/endpoint", "the kind of question is missing", remedy)
         })?;
         let request = request.map(|StrictMap(request)| request).unwrap_or_default();
-        let question = question(engine, endpoint, request.clone())?;
+        let question = question(engine, endpoint, request.clone()).await?;
         Ok(Asked { endpoint, request, question })
     }
 
     /// The same of a request whose fields stand in the body itself.
-    pub(in crate::server::routes) fn plain(
+    pub(in crate::server::routes) async fn plain(
         engine: &Engine,
         endpoint: Endpoint,
         request: Map<String, Value>,
     ) -> Result<Self, Problem> {
-        let question = plain_question(engine, endpoint, request.clone())?;
+        let question = plain_question(engine, endpoint, request.clone()).await?;
         Ok(Asked { endpoint, request, question })
     }
 
@@ -100,6 +101,12 @@ impl Asked {
     pub(in crate::server::routes) fn about(mut self, dataset: DatasetId) -> Order {
         // Which model is the first may be otherwise on another server, or tomorrow.
         self.request.insert("model".into(), self.question.model().id().into());
+        // The newest version of a concept may be another one by then.
+        let named = self.request.get_mut("interventions").and_then(Value::as_array_mut);
+        for (sent, told) in named.into_iter().flatten().zip(self.question.interventions()) {
+            let ConceptName { name, version, .. } = &told.concept;
+            sent["concept"] = format!("{name}@{version}").into();
+        }
         // A map of JSON can always be written.
         let request = serde_json::to_vec(&self.request).unwrap_or_default();
         Order { endpoint: self.endpoint.name(), request, question: self.question, dataset }
@@ -210,7 +217,7 @@ async fn of_json(engine: &Engine, body: &mut Hashed<'_>) -> Result<Order, Proble
         bytes.extend_from_slice(&more);
     }
     let JobBody { endpoint, request, dataset } = json_body::parsed(&bytes, EXAMPLE)?;
-    let asked = Asked::new(engine, endpoint, request)?;
+    let asked = Asked::new(engine, endpoint, request).await?;
     let remedy = "send the `id` of a dataset, 64 lower-case hexadecimal digits; or send the rows with the job, as JSON \
                   lines";
     let dataset = dataset.ok_or_else(|| Problem::invalid("/dataset", "the dataset is missing", remedy))?;

@@ -33,10 +33,11 @@ pub struct JobView {
     id: String,
     /// What has become of it.
     state: StateView,
-    /// The kind of question: `explain`, `attributions`, `predict` or `attention`.
+    /// The kind of question: `explain`, `attributions`, `predict`, `attention` or `states`.
     #[schema(example = "explain")]
     endpoint: String,
-    /// The question without its text, as it was sent, and `model` if that was left out.
+    /// The question without its text, as it was sent, with `model` if that was left out, and with the version of each
+    /// concept that is named.
     #[schema(value_type = std::collections::BTreeMap<String, Value>, example = json!({"methods": ["saliency"]}))]
     request: Value,
     /// The model that is asked.

@@ -78,7 +78,7 @@ pub(super) async fn job(engine: &Arc<Engine>, id: &str, pointer: &str) -> Result
 ///
 /// # Errors
 /// It has not.
-pub(super) fn finished(job: Job, pointer: &str) -> Result<Job, Problem> {
+pub(in crate::server::routes) fn finished(job: Job, pointer: &str) -> Result<Job, Problem> {
     match job.state {
         JobState::Finished => Ok(job),
         _ => Err(Problem::job_not_finished(pointer, state_name(&job))),

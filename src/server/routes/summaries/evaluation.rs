@@ -142,7 +142,7 @@ pub async fn evaluate(
     let job = match (&body.job, &body.dataset) {
         (Some(id), None) => named(&engine, id, &body).await?,
         (None, Some(dataset)) => {
-            let asked = Asked::plain(&engine, Endpoint::Explain, body.request())?;
+            let asked = Asked::plain(&engine, Endpoint::Explain, body.request()).await?;
             let job = wish::job(&engine, dataset, asked).await?;
             if !job.state.is_over() {
                 return Ok(order::answer(job, StatusCode::ACCEPTED));
@@ -162,7 +162,7 @@ pub async fn evaluate(
     let draws = Draws { resamples, seed: seed.unwrap_or_else(|| judged::seed(&job)) };
     let awaited = Arc::new(());
     let answers = JobAnswers::of(&engine, &job, None, &awaited).await?;
-    let expectation = Expectation::of(&engine, &job);
+    let expectation = Expectation::of(&engine, &job).await;
     counting::counted(&state, &visit, move || {
         let expected = |method, tokens, classes| expectation.passes(method, tokens, classes);
         let answers = JudgedAnswers { answers, methods: methods.clone() };

@@ -68,12 +68,14 @@ fn request(job: &Job) -> Value {
 pub(super) struct Expectation(Option<Question>);
 
 impl Expectation {
-    pub fn of(engine: &Arc<Engine>, job: &Job) -> Self {
+    pub async fn of(engine: &Arc<Engine>, job: &Job) -> Self {
         let (id, fingerprint) = &job.model;
         let mut served = engine.models().iter();
         let is_served = served.any(|model| model.id() == id && model.fingerprint() == fingerprint);
-        let question = || HttpDesk.question(engine, &job.endpoint, &job.request).ok();
-        Expectation(is_served.then(question).flatten())
+        if !is_served {
+            return Expectation(None);
+        }
+        Expectation(HttpDesk.question(engine, &job.endpoint, &job.request).await.ok())
     }
 
     /// Passes that a method, by its place in the request, usually takes for a text of so many tokens and so many

@@ -6,7 +6,9 @@ pub mod comparison;
 mod counting;
 pub mod evaluation;
 mod judged;
-mod wish;
+pub(super) mod wish;
+
+pub(super) use body::finished;
 
 use std::sync::Arc;
 
@@ -196,7 +198,7 @@ pub async fn summarise(
     let job = match (job, dataset) {
         (Some(id), None) => named(&engine, &id, endpoint.is_some(), request.is_some()).await?,
         (None, Some(dataset)) => {
-            let asked = order::Asked::new(&engine, endpoint, request)?;
+            let asked = order::Asked::new(&engine, endpoint, request).await?;
             let job = wish::job(&engine, &dataset, asked).await?;
             if !job.state.is_over() {
                 return Ok(order::answer(job, StatusCode::ACCEPTED));

@@ -24,7 +24,11 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// It is no id of a dataset, or what an order of a job is refused with.
-pub(super) async fn job(engine: &Arc<Engine>, dataset: &str, asked: Asked) -> Result<Job, Problem> {
+pub(in crate::server::routes) async fn job(
+    engine: &Arc<Engine>,
+    dataset: &str,
+    asked: Asked,
+) -> Result<Job, Problem> {
     let remedy = "send the `id` of a dataset, 64 lower-case hexadecimal digits";
     let dataset = DatasetId::parse(dataset)
         .ok_or_else(|| Problem::invalid("/dataset", "this is no id of a dataset", remedy))?;
