@@ -18,10 +18,13 @@ from concept_fixtures import concepts_arithmetic
 from concept_golden import CONCEPT_PACKAGES, concept_cases
 from concept_tests_fixtures import concepts_significance
 from fixtures.cases import Case
+from fixtures.causes import CAUSES_PACKAGES, CONTRASTS, causes_case
 from fixtures.deep_lift import check_rescale_rule
 from fixtures.golden import EVERYTHING, Extent, full_case, short_case, write_golden
+from fixtures.masked_words import CLOZES, masked_words_case
 from fixtures.method_golden import METHOD_PACKAGES, MethodExtent, method_case
 from fixtures.quality import Ranked, write_quality
+from fixtures.self_bleu import write_self_bleu
 from fixtures.statistics import write_statistics
 from fixtures.subject import Subject, in_double, load_subject
 from fixtures.tiny_models import TINY_MODELS, write_tiny_model
@@ -36,6 +39,7 @@ WINDOWS = "windows"
 CONCEPTS_ARITHMETIC = "concepts-arithmetic"
 CONCEPTS_SIGNIFICANCE = "concepts-significance"
 CONCEPTS_DISCOVERY = "concepts-discovery"
+SELF_BLEU = "self-bleu"
 TOKENIZED_TINY_MODELS = ("cased", "chinese")
 MODELS = [*(model.name for model in TINY_MODELS), BUNDLED]
 CONCEPT_MODELS = ("three-labels", "pairs", "multi-label", "regression", BUNDLED)
@@ -43,6 +47,8 @@ NAMES = [
     *MODELS,
     *(f"methods-{name}" for name in MODELS),
     *(f"concepts-{name}" for name in CONCEPT_MODELS),
+    *(f"causes-{name}" for name in CONTRASTS),
+    *(f"masked-words-{name}" for name in CLOZES),
     TOKENIZER,
     STATISTICS,
     QUALITY,
@@ -50,6 +56,7 @@ NAMES = [
     CONCEPTS_ARITHMETIC,
     CONCEPTS_SIGNIFICANCE,
     CONCEPTS_DISCOVERY,
+    SELF_BLEU,
 ]
 
 BUNDLED_CASES = (
@@ -90,6 +97,8 @@ def main() -> None:
         make_bundled(arguments.bundled, sentences, golden)
     make_methods(arguments, sentences)
     make_concepts(arguments, sentences)
+    make_causes(arguments)
+    make_masked_words(arguments)
     if TOKENIZER in arguments.only:
         directories = {BUNDLED: arguments.bundled} | {
             name: models / name for name in TOKENIZED_TINY_MODELS
@@ -109,6 +118,8 @@ def main() -> None:
         write_concept_discovery(golden / "concepts-discovery.json")
     if CONCEPTS_ARITHMETIC in arguments.only:
         concepts_arithmetic(golden / "concepts-arithmetic.json")
+    if SELF_BLEU in arguments.only:
+        write_self_bleu(golden / "self-bleu.json")
 
 
 def make_bundled(directory: Path, sentences: Path, golden: Path) -> None:
@@ -132,9 +143,7 @@ def make_methods(arguments: argparse.Namespace, sentences: Path) -> None:
         file = f"methods-{name}"
         if file in arguments.only:
             check_rescale_rule()
-            tiny = arguments.output / "models" / name
-            directory = arguments.bundled if name == BUNDLED else tiny
-            subject = in_double(load_subject(directory, masked_lm=False))
+            subject = in_double(load_subject(directory_of(arguments, name), masked_lm=False))
             made = [
                 method_case(
                     subject,
@@ -156,11 +165,33 @@ def make_concepts(arguments: argparse.Namespace, sentences: Path) -> None:
     for name in CONCEPT_MODELS:
         file = f"concepts-{name}"
         if file in arguments.only:
-            tiny = arguments.output / "models" / name
-            directory = arguments.bundled if name == BUNDLED else tiny
-            subject = load_subject(directory, masked_lm=False)
+            subject = load_subject(directory_of(arguments, name), masked_lm=False)
             made = concept_cases(subject, cases[name])
             write_golden(file, made, arguments.output / "golden", CONCEPT_PACKAGES)
+
+
+def make_causes(arguments: argparse.Namespace) -> None:
+    """Texts with inner values of others, for a few models."""
+    for name, contrasts in CONTRASTS.items():
+        file = f"causes-{name}"
+        if file in arguments.only:
+            subject = load_subject(directory_of(arguments, name), masked_lm=False)
+            made = [causes_case(subject, contrast) for contrast in contrasts]
+            write_golden(file, made, arguments.output / "golden", CAUSES_PACKAGES)
+
+
+def make_masked_words(arguments: argparse.Namespace) -> None:
+    """How likely tokens and words are, for the models with a masked-LM head."""
+    for name, clozes in CLOZES.items():
+        file = f"masked-words-{name}"
+        if file in arguments.only:
+            subject = load_subject(directory_of(arguments, name), masked_lm=True)
+            made = [masked_words_case(subject, cloze) for cloze in clozes]
+            write_golden(file, made, arguments.output / "golden", CAUSES_PACKAGES)
+
+
+def directory_of(arguments: argparse.Namespace, name: str) -> Path:
+    return arguments.bundled if name == BUNDLED else arguments.output / "models" / name
 
 
 def ranked_cases(
