@@ -72,8 +72,12 @@ fn a_pass_takes_no_more_memory_than_was_said_and_not_much_less(model: &Model) {
         let batch = Encoder::join(std::iter::repeat_n(&one, copies));
         let mut altered = batch.clone();
         altered.sequences.iter_mut().for_each(|sequence| sequence.interventions = edits(model));
+        let mut patched = batch.clone();
+        patched.sequences.iter_mut().for_each(|sequence| sequence.interventions = values(model, tokens));
         let cotangent = Cotangent::of_logits(&[0.0, 1.0], copies);
-        for (network, batch) in [("its network", &batch), ("an altered one", &altered)] {
+        let networks =
+            [("its network", &batch), ("an altered one", &altered), ("one given values", &patched)];
+        for (network, batch) in networks {
             for keep in [Keep::Outputs, Keep::OutputGradients, Keep::Trace, Keep::Gradients] {
                 release_idle();
                 let taken = peak_bytes(|| {
@@ -98,6 +102,20 @@ fn edits(model: &Model) -> Interventions {
     let direction = vec![1.0 / (config.hidden_size as f32).sqrt(); config.hidden_size];
     let edit = |point| Intervention::Hidden { point, edit: HiddenEdit::Project(direction.clone()) };
     (0..=config.layers).map(edit).collect::<Vec<_>>().into()
+}
+
+/// Values for a head and for all neurons of every layer.
+fn values(model: &Model, tokens: usize) -> Interventions {
+    let config = model.encoder().config();
+    let of_layer = |layer| {
+        let head = vec![0.5; tokens * config.head_size()].into();
+        let neurons = vec![0.5; tokens * config.intermediate_size].into();
+        [
+            Intervention::HeadValues { layer, head: 0, values: head },
+            Intervention::NeuronValues { layer, neurons: 0..config.intermediate_size, values: neurons },
+        ]
+    };
+    (0..config.layers).flat_map(of_layer).collect::<Vec<_>>().into()
 }
 
 fn a_pass_and_its_way_back_allocate_nothing_once_they_have_run(model: &Model) {

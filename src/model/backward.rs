@@ -55,9 +55,10 @@ pub struct Wanted {
     pub hidden: Vec<usize>,
     /// At the attention probabilities of these layers.
     pub attention: Vec<usize>,
-    /// At the head gates of these layers.
+    /// At the head gates of these layers; 0 for heads that were given values.
     pub head_gates: Vec<usize>,
-    /// At the neurons (after the activation function and any gate) of these layers.
+    /// At the neurons of these layers, as the next part reads them: after the activation function, any gate, and
+    /// values in their place.
     pub neurons: Vec<usize>,
 }
 
@@ -155,7 +156,7 @@ impl<O: Ops> Network<O> {
     fn heads_backward(&self, pass: &Pass<O>, cotangent: &Cotangent) -> Result<O::Array> {
         let width = self.config.hidden_size;
         let to_first = self.pooler_backward(pass, cotangent)?;
-        if pass.only_first {
+        if pass.only_read {
             return match to_first {
                 Some(gradient) => Ok(gradient),
                 None => self.ops.array(&vec![0.0; pass.rows.len() * width], width),
@@ -164,7 +165,7 @@ impl<O: Ops> Network<O> {
         let rows = pass.rows.last().map_or(0, |rows| rows.end);
         let mut gradient = self.ops.array(&vec![0.0; rows * width], width)?;
         if let Some(to_first) = to_first {
-            gradient = self.ops.add_rows(gradient, &pass.first_rows, &to_first)?;
+            gradient = self.ops.add_rows(gradient, &pass.read_rows, &to_first)?;
         }
         match (&cotangent.masked_lm_logits, &self.masked_lm, pass.hidden.last()) {
             (None, _, _) => Ok(gradient),
@@ -246,12 +247,11 @@ impl<O: Ops> Network<O> {
         if wanted.hidden.contains(&point) {
             gradients.hidden.insert(point, self.matrix(&gradient, self.config.hidden_size)?);
         }
-        self.edited(gradient, point, &pass.rows, &pass.interventions, |changes, rows| {
-            changes.hand_back(point, rows);
-        })
+        self.hand_back_edits(gradient, point, &pass.rows, &pass.interventions)
     }
 
-    fn matrix(&self, array: &O::Array, width: usize) -> Result<Matrix> {
+    /// The values of an array.
+    pub(super) fn matrix(&self, array: &O::Array, width: usize) -> Result<Matrix> {
         let mut values = Vec::new();
         self.ops.read(array, &mut values)?;
         Ok(Matrix { values, width })
@@ -268,7 +268,7 @@ impl<O: Ops> Network<O> {
         gradients: &mut Gradients,
     ) -> Result<O::Array> {
         let (ops, layer) = (&self.ops, &self.layers[index]);
-        let only_first = pass.only_first && index + 1 == self.layers.len();
+        let only_read = pass.only_read && index + 1 == self.layers.len();
         let to_output = ops.norm_vjp(&layer.output_norm, &saved.output_norm, gradient)?;
         if wanted.neurons.contains(&index) {
             let to_neurons = ops.linear_vjp(&layer.output, &to_output, Then::Nothing)?;
@@ -287,25 +287,26 @@ impl<O: Ops> Network<O> {
         };
         let of_probabilities = wanted.attention.contains(&index);
         let attention =
-            ops.attention_vjp(&pass.attending(only_first), inputs, &to_context, of_probabilities)?;
+            ops.attention_vjp(&pass.attending(only_read), inputs, &to_context, of_probabilities)?;
         if let Some(probabilities) = attention.probabilities {
-            let maps = (0..pass.rows.len()).map(|sequence| pass.maps(&probabilities, sequence, only_first));
+            let maps = (0..pass.rows.len()).map(|sequence| pass.maps(&probabilities, sequence, only_read));
             gradients.attention.insert(index, maps.collect::<Result<_>>()?);
         }
         let through_queries = ops.linear_vjp(&layer.query, &attention.queries, Then::Plus(&to_sum))?;
-        match only_first {
+        match only_read {
             false => {
                 let then = Then::Plus(&through_queries);
                 ops.linear_vjp(&layer.key_and_value, &attention.keys_and_values, then)
             }
             true => {
                 let rest = ops.linear_vjp(&layer.key_and_value, &attention.keys_and_values, Then::Nothing)?;
-                ops.add_rows(rest, &pass.first_rows, &through_queries)
+                ops.add_rows(rest, &pass.read_rows, &through_queries)
             }
         }
     }
 
-    /// Through the head gates: the gradient of the gated context becomes that of the context.
+    /// Through the head gates: the gradient of the context as it is read becomes that of the context before gates and
+    /// values.
     fn heads_gates_backward(
         &self,
         index: usize,
@@ -319,9 +320,14 @@ impl<O: Ops> Network<O> {
             let hidden = self.config.hidden_size;
             let (to_gated, context) = (self.matrix(&to_gated, hidden)?, self.matrix(context, hidden)?);
             let mut values = Vec::with_capacity(pass.rows.len() * self.config.heads);
-            for rows in &pass.rows {
+            let head_size = self.config.head_size();
+            for (rows, changes) in pass.rows.iter().zip(&pass.interventions) {
                 for head in 0..self.config.heads {
-                    let columns = head * self.config.head_size()..(head + 1) * self.config.head_size();
+                    let columns = head * head_size..(head + 1) * head_size;
+                    if changes.head_values(index, head_size).any(|new| new.columns == columns) {
+                        values.push(0.0);
+                        continue;
+                    }
                     let products = rows.clone().flat_map(|row| {
                         to_gated.row(row)[columns.clone()].iter().zip(&context.row(row)[columns.clone()])
                     });
@@ -330,6 +336,6 @@ impl<O: Ops> Network<O> {
             }
             gradients.head_gates.insert(index, Matrix { values, width: self.config.heads });
         }
-        self.scale_heads(to_gated, index, &pass.rows, &pass.interventions)
+        self.hand_back_heads(to_gated, index, &pass.rows, &pass.interventions)
     }
 }

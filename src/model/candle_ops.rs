@@ -274,6 +274,13 @@ impl Ops for CandleOps {
         Tensor::cat(&parts, 0)
     }
 
+    fn changed(&self, input: Tensor, change: impl FnOnce(&mut [f32])) -> Result<Tensor> {
+        let mut values = Vec::new();
+        self.read(&input, &mut values)?;
+        change(&mut values);
+        self.array(&values, input.dim(1)?)
+    }
+
     fn pick_rows(&self, input: &Tensor, rows: &[usize]) -> Result<Tensor> {
         input.index_select(&self.indices(rows)?, 0)
     }

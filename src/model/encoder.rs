@@ -218,18 +218,6 @@ impl Encoder {
         }
     }
 
-    /// Masked-LM logits `[rows, vocabulary]` of last-layer hidden states `[rows, hidden]`; none where
-    /// the checkpoint has no masked-LM head.
-    ///
-    /// # Errors
-    /// Rows of another width.
-    pub fn masked_lm_logits(&self, last_hidden: &Matrix) -> Result<Option<Matrix>> {
-        if last_hidden.width != self.config().hidden_size {
-            candle_core::bail!("hidden states of width {}", last_hidden.width);
-        }
-        on_network!(self, network => network.masked_lm_logits(last_hidden))
-    }
-
     /// The output of a layer, from 0, with the value vectors of one token set to zero in all heads, and
     /// everything else as in the pass: `[tokens, hidden]`.
     ///
@@ -285,7 +273,12 @@ impl Encoder {
             let width = config.hidden_size;
             candle_core::bail!("word embeddings have {values} values, expected {rows} rows of {width}");
         }
-        for sequence in &batch.sequences {
+        self.check_sequences(&batch.sequences)
+    }
+
+    pub(super) fn check_sequences(&self, sequences: &[Sequence]) -> Result<()> {
+        let config = self.config();
+        for sequence in sequences {
             let tokens = sequence.tokens();
             if let Some(id) = sequence.type_ids.iter().find(|id| **id as usize >= config.type_vocabulary_size)
             {

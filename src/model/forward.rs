@@ -1,12 +1,9 @@
 //! The forward pass.
 
-use std::ops::Range;
-
 use candle_core::Result;
 
-use super::arrays::Matrix;
+use super::activations::Inside;
 use super::encoder::Batch;
-use super::interventions::Interventions;
 use super::network::{Layer, Network};
 use super::ops::Ops;
 use super::trace::{Keep, Pass, SavedLayer};
@@ -14,42 +11,56 @@ use super::trace::{Keep, Pass, SavedLayer};
 impl<O: Ops> Network<O> {
     /// Runs the network over a batch that was checked.
     pub(super) fn forward(&self, batch: &Batch, keep: Keep, pass: &mut Pass<O>) -> Result<()> {
-        pass.begin(batch, keep);
+        pass.begin(batch, keep, |_| 0);
+        let hidden = self.through_layers(batch, pass)?;
+        self.read_out(hidden, pass)
+    }
+
+    /// From the embeddings to the last hidden state of a pass that has begun: `[rows, hidden]`, or the rows that are
+    /// read, `[sequences, hidden]`, where only those were computed.
+    pub(super) fn through_layers(&self, batch: &Batch, pass: &mut Pass<O>) -> Result<O::Array> {
         let embedded = self.embed(batch, pass)?;
-        let mut hidden = self.edit(embedded, 0, &pass.rows, &pass.interventions)?;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let only_first = pass.only_first && index + 1 == self.layers.len();
-            let output = self.layer_forward(layer, index, &hidden, only_first, pass)?;
+        self.through_layers_from(0, embedded, pass)
+    }
+
+    /// The same from `hidden[point]` on, `[rows, hidden]`, as it is before any edit of it.
+    pub(super) fn through_layers_from(
+        &self,
+        point: usize,
+        state: O::Array,
+        pass: &mut Pass<O>,
+    ) -> Result<O::Array> {
+        let mut hidden = self.edit(state, point, &pass.rows, &pass.interventions)?;
+        for (index, layer) in self.layers.iter().enumerate().skip(point) {
+            let only_read = pass.only_read && index + 1 == self.layers.len();
+            let output = self.layer_forward(layer, index, &hidden, only_read, pass)?;
             let output = self.edit(output, index + 1, &pass.rows, &pass.interventions)?;
             let input = std::mem::replace(&mut hidden, output);
-            if keep.traces() {
+            if pass.keep.traces() {
                 pass.hidden.push(input);
             }
         }
-        let first = match pass.only_first {
-            true => None,
-            false => Some(self.ops.pick_rows(&hidden, &pass.first_rows)?),
-        };
-        let pooled = self.ops.tanh(self.ops.apply(&self.pooler, first.as_ref().unwrap_or(&hidden))?)?;
+        Ok(hidden)
+    }
+
+    /// From the last hidden state to the logits.
+    pub(super) fn read_out(&self, hidden: O::Array, pass: &mut Pass<O>) -> Result<()> {
+        let picked = self.read_rows(&hidden, pass)?;
+        let pooled = self.ops.tanh(self.ops.apply(&self.pooler, picked.as_ref().unwrap_or(&hidden))?)?;
         self.ops.read(&self.ops.apply(&self.classifier, &pooled)?, &mut pass.logits)?;
         pass.pooled = Some(pooled);
-        if keep.traces() {
+        if pass.keep.traces() {
             pass.hidden.push(hidden);
         }
         Ok(())
     }
 
-    /// Masked-LM logits `[rows, vocabulary]` of last-layer hidden states; none where the checkpoint has no
-    /// masked-LM head.
-    pub(super) fn masked_lm_logits(&self, last_hidden: &Matrix) -> Result<Option<Matrix>> {
-        let Some(head) = &self.masked_lm else { return Ok(None) };
-        let hidden = self.ops.array(&last_hidden.values, last_hidden.width)?;
-        let (transformed, _) =
-            self.ops.apply_activated(&head.transform, self.config.activation, &hidden, false)?;
-        let (normalised, _) = self.ops.add_norm(&head.norm, transformed, None, false)?;
-        let mut values = Vec::new();
-        self.ops.read(&self.ops.apply(self.decoder(head)?, &normalised)?, &mut values)?;
-        Ok(Some(Matrix { values, width: self.config.vocabulary_size }))
+    /// The rows of the last hidden state that are read; none if it has no others.
+    pub(super) fn read_rows(&self, hidden: &O::Array, pass: &Pass<O>) -> Result<Option<O::Array>> {
+        match pass.only_read {
+            true => Ok(None),
+            false => self.ops.pick_rows(hidden, &pass.read_rows).map(Some),
+        }
     }
 
     fn embed(&self, batch: &Batch, pass: &mut Pass<O>) -> Result<O::Array> {
@@ -79,41 +90,61 @@ impl<O: Ops> Network<O> {
         }
     }
 
-    /// One layer: `[rows, hidden]` → `[rows, hidden]`, or → `[sequences, hidden]` with `only_first`.
+    /// One layer: `[rows, hidden]` → `[rows, hidden]`, or → `[sequences, hidden]` with `only_read`.
     fn layer_forward(
         &self,
         layer: &Layer<O>,
         index: usize,
         input: &O::Array,
-        only_first: bool,
+        only_read: bool,
         pass: &mut Pass<O>,
     ) -> Result<O::Array> {
         let keep = pass.keep;
         let back = keep.differentiates();
-        let picked = match only_first {
-            true => Some(self.ops.pick_rows(input, &pass.first_rows)?),
+        let picked = match only_read {
+            true => Some(self.ops.pick_rows(input, &pass.read_rows)?),
             false => None,
         };
         let residual = picked.as_ref().unwrap_or(input);
         let queries = self.ops.apply(&layer.query, residual)?;
         let keys_and_values = self.ops.apply(&layer.key_and_value, input)?;
-        let attending = pass.attending(only_first);
+        let attending = pass.attending(only_read);
         let (context, probabilities) =
             self.ops.attention(&attending, &queries, &keys_and_values, keep != Keep::Outputs)?;
-        let (context, gated) = self.gate_heads(context, index, pass)?;
-        let end = self.after_attention(index, gated.as_ref().unwrap_or(&context), residual, back, pass)?;
+        let before = self.kept_before_changes(&context, index, pass)?;
+        let context = self.change_heads(context, index, &pass.rows, &pass.interventions)?;
+        let end = self.after_attention(index, &context, residual, back, pass)?;
+        if let Some(inside) = &mut pass.inside {
+            let contexts = self.matrix(&context, self.config.hidden_size)?;
+            let neurons = self.matrix(&end.neurons, self.config.intermediate_size)?;
+            inside.push(Inside { contexts, neurons });
+        }
         pass.probabilities.extend(probabilities);
         if let (Some(attention_norm), Some(slopes), Some(output_norm)) =
             (end.attention_norm, end.slopes, end.output_norm)
         {
-            let context = keep.traces().then_some(context);
+            let context = keep.traces().then(|| before.unwrap_or(context));
             let saved = SavedLayer { queries, keys_and_values, context, attention_norm, slopes, output_norm };
             pass.layers.push(saved);
         }
         Ok(end.output)
     }
 
-    /// The rest of a layer, from the context of its heads (after their gates) and the residual, `[rows, hidden]`
+    /// A copy of the context, where it is kept and something else is read.
+    fn kept_before_changes(
+        &self,
+        context: &O::Array,
+        layer: usize,
+        pass: &Pass<O>,
+    ) -> Result<Option<O::Array>> {
+        if pass.keep != Keep::Gradients || !pass.interventions.iter().any(|i| i.change_heads(layer)) {
+            return Ok(None);
+        }
+        let every_row: Vec<usize> = (0..pass.rows.last().map_or(0, |rows| rows.end)).collect();
+        self.ops.pick_rows(context, &every_row).map(Some)
+    }
+
+    /// The rest of a layer, from the context of its heads (after all changes) and the residual, `[rows, hidden]`
     /// each; with what the way back needs if it is wanted.
     pub(super) fn after_attention(
         &self,
@@ -129,95 +160,13 @@ impl<O: Ops> Network<O> {
             self.ops.add_norm(&layer.attention_norm, attended, Some(residual), keep)?;
         let (neurons, slopes) =
             self.ops.apply_activated(&layer.intermediate, self.config.activation, &attended, keep)?;
-        let gated = |array| self.gate_neurons(array, index, &pass.rows, &pass.interventions);
-        let (neurons, slopes) = (gated(neurons)?, slopes.map(gated).transpose()?);
+        let (rows, interventions) = (&pass.rows, &pass.interventions);
+        let neurons = self.change_neurons(neurons, index, rows, interventions)?;
+        let slopes =
+            slopes.map(|slopes| self.hand_back_neurons(slopes, index, rows, interventions)).transpose()?;
         let output = self.ops.apply(&layer.output, &neurons)?;
         let (output, output_norm) = self.ops.add_norm(&layer.output_norm, output, Some(&attended), keep)?;
-        Ok(LayerEnd { output, attention_norm, slopes, output_norm })
-    }
-
-    /// The context as it is, and with each head times its gate where there are gates.
-    fn gate_heads(
-        &self,
-        context: O::Array,
-        layer: usize,
-        pass: &Pass<O>,
-    ) -> Result<(O::Array, Option<O::Array>)> {
-        let Some(factors) = self.head_factors(layer, &pass.interventions) else { return Ok((context, None)) };
-        let every_row: Vec<usize> = (0..pass.rows.last().map_or(0, |rows| rows.end)).collect();
-        let copy = self.ops.pick_rows(&context, &every_row)?;
-        Ok((context, Some(self.ops.scale_columns(copy, &pass.rows, &factors)?)))
-    }
-
-    /// Rows as wide as the context, `[rows, hidden]`, with the columns of each head times its gate.
-    pub(super) fn scale_heads(
-        &self,
-        array: O::Array,
-        layer: usize,
-        rows: &[Range<usize>],
-        interventions: &[Interventions],
-    ) -> Result<O::Array> {
-        match self.head_factors(layer, interventions) {
-            None => Ok(array),
-            Some(factors) => self.ops.scale_columns(array, rows, &factors),
-        }
-    }
-
-    /// The factor of each column of the context, by sequence; none where no head is gated.
-    fn head_factors(&self, layer: usize, interventions: &[Interventions]) -> Option<Vec<Option<Vec<f32>>>> {
-        let spread = |gates: Vec<f32>| -> Vec<f32> {
-            gates.iter().flat_map(|gate| std::iter::repeat_n(*gate, self.config.head_size())).collect()
-        };
-        let gates = |i: &Interventions| i.head_gates(layer, self.config.heads).map(spread);
-        factors(interventions, gates)
-    }
-
-    /// `[rows, intermediate]` with each neuron times its gate.
-    pub(super) fn gate_neurons(
-        &self,
-        neurons: O::Array,
-        layer: usize,
-        rows: &[Range<usize>],
-        interventions: &[Interventions],
-    ) -> Result<O::Array> {
-        let width = self.config.intermediate_size;
-        match factors(interventions, |i| i.neuron_gates(layer, width)) {
-            None => Ok(neurons),
-            Some(factors) => self.ops.scale_columns(neurons, rows, &factors),
-        }
-    }
-
-    /// Applies the edits of `hidden[point]`.
-    pub(super) fn edit(
-        &self,
-        hidden: O::Array,
-        point: usize,
-        rows: &[Range<usize>],
-        interventions: &[Interventions],
-    ) -> Result<O::Array> {
-        self.edited(hidden, point, rows, interventions, |changes, rows| changes.apply(point, rows))
-    }
-
-    /// Changes the rows of those sequences that have edits of `hidden[point]`: rarely any, so it is done on
-    /// plain numbers.
-    pub(super) fn edited(
-        &self,
-        hidden: O::Array,
-        point: usize,
-        rows: &[Range<usize>],
-        interventions: &[Interventions],
-        change: impl Fn(&Interventions, &mut [f32]),
-    ) -> Result<O::Array> {
-        if !interventions.iter().any(|interventions| interventions.edit_hidden(point)) {
-            return Ok(hidden);
-        }
-        let width = self.config.hidden_size;
-        let mut values = Vec::new();
-        self.ops.read(&hidden, &mut values)?;
-        for (rows, interventions) in rows.iter().zip(interventions) {
-            change(interventions, &mut values[rows.start * width..rows.end * width]);
-        }
-        self.ops.array(&values, width)
+        Ok(LayerEnd { output, neurons, attention_norm, slopes, output_norm })
     }
 }
 
@@ -225,19 +174,9 @@ impl<O: Ops> Network<O> {
 pub(super) struct LayerEnd<O: Ops> {
     /// `[rows, hidden]`.
     pub output: O::Array,
+    /// After all changes: `[rows, intermediate]`.
+    neurons: O::Array,
     attention_norm: Option<O::Normalised>,
     slopes: Option<O::Array>,
     output_norm: Option<O::Normalised>,
-}
-
-/// The factors of each sequence; none where no sequence has any.
-fn factors(
-    interventions: &[Interventions],
-    of: impl Fn(&Interventions) -> Option<Vec<f32>>,
-) -> Option<Vec<Option<Vec<f32>>>> {
-    if interventions.iter().all(Interventions::is_empty) {
-        return None;
-    }
-    let factors: Vec<Option<Vec<f32>>> = interventions.iter().map(of).collect();
-    factors.iter().any(Option::is_some).then_some(factors)
 }

@@ -3,17 +3,16 @@
 //! Every one of them passes gradients on correctly: explaining an altered network is as exact as
 //! explaining the network itself.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::Result;
 
 use super::config::ModelConfig;
-
-/// The most vectors that an affine edit reads along.
-pub const MOST_EDIT_RANK: usize = 64;
+pub use super::hidden_edit::{HiddenEdit, MOST_EDIT_RANK};
 
 /// One change at one point of the network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Intervention {
     /// No token can attend to these tokens, in any layer (their own rows stay). At least one token
     /// must stay visible.
@@ -40,38 +39,32 @@ pub enum Intervention {
         /// The factor.
         gate: f32,
     },
+    /// The context of one attention head (weights × values, before the output projection) becomes these values,
+    /// whatever its gate. Of two for one head the later holds.
+    HeadValues {
+        /// Encoder layer, from 0.
+        layer: usize,
+        /// Head, from 0.
+        head: usize,
+        /// `[tokens, head size]`, row by row.
+        values: Arc<[f32]>,
+    },
+    /// Feed-forward neurons, after their activation function, become these values, whatever their gates. Of two for
+    /// one neuron the later holds.
+    NeuronValues {
+        /// Encoder layer, from 0.
+        layer: usize,
+        /// Neurons, from 0; at least one.
+        neurons: Range<usize>,
+        /// `[tokens, neurons]`, row by row.
+        values: Arc<[f32]>,
+    },
     /// `hidden[point]` is edited before anything reads it.
     Hidden {
         /// 0 is the embeddings' output, l the output of the l-th layer.
         point: usize,
         /// What happens to it.
         edit: HiddenEdit,
-    },
-}
-
-/// What can be done to a hidden state.
-#[derive(Debug, Clone)]
-pub enum HiddenEdit {
-    /// A vector `[hidden]` is added to every row.
-    Add(Vec<f32>),
-    /// The row of one token becomes this vector `[hidden]`.
-    Replace {
-        /// Index of the token.
-        token: usize,
-        /// Its new row.
-        value: Vec<f32>,
-    },
-    /// The component along a **unit** vector `[hidden]` is taken out of every row: h − v vᵀh.
-    Project(Vec<f32>),
-    /// What some vectors read in a row is taken out of it along others: h − Σ_k write_k ⟨read_k, h − centre⟩, for
-    /// every row h.
-    Affine {
-        /// `[rank, hidden]`, of 1 to [`MOST_EDIT_RANK`] vectors.
-        read: Vec<Vec<f32>>,
-        /// As many: `[rank, hidden]`.
-        write: Vec<Vec<f32>>,
-        /// `[hidden]`
-        centre: Vec<f32>,
     },
 }
 
@@ -97,6 +90,21 @@ impl Intervention {
                 within("layer", *layer, config.layers)?;
                 neurons.iter().try_for_each(|neuron| within("neuron", *neuron, config.intermediate_size))
             }
+            Intervention::HeadValues { layer, head, values } => {
+                within("layer", *layer, config.layers)?;
+                within("head", *head, config.heads)?;
+                check_values(&format!("head {head}"), *layer, values, tokens, config.head_size())
+            }
+            Intervention::NeuronValues { layer, neurons, values } => {
+                within("layer", *layer, config.layers)?;
+                if neurons.is_empty() {
+                    let Range { start, end } = neurons;
+                    candle_core::bail!("intervention on neurons {start} to before {end}, which are none");
+                }
+                within("neuron", neurons.end - 1, config.intermediate_size)?;
+                let place = format!("neurons {} to {}", neurons.start, neurons.end - 1);
+                check_values(&place, *layer, values, tokens, neurons.len())
+            }
             Intervention::Hidden { point, edit } => {
                 within("hidden state", *point, config.layers + 1)?;
                 if let HiddenEdit::Replace { token, .. } = edit {
@@ -111,93 +119,43 @@ impl Intervention {
     fn names_tokens(&self) -> bool {
         matches!(
             self,
-            Intervention::TokenMask { .. } | Intervention::Hidden { edit: HiddenEdit::Replace { .. }, .. }
+            Intervention::TokenMask { .. }
+                | Intervention::HeadValues { .. }
+                | Intervention::NeuronValues { .. }
+                | Intervention::Hidden { edit: HiddenEdit::Replace { .. }, .. }
         )
     }
 }
 
-impl HiddenEdit {
-    fn check(&self, hidden: usize) -> Result<()> {
-        if let HiddenEdit::Affine { read, write, .. } = self
-            && (read.len() != write.len() || !(1..=MOST_EDIT_RANK).contains(&read.len()))
-        {
-            candle_core::bail!(
-                "an affine edit reads along {} vectors and writes along {}, expected as many of both, from 1 to {MOST_EDIT_RANK}",
-                read.len(),
-                write.len()
-            );
-        }
-        match self.vectors().into_iter().find(|vector| vector.len() != hidden) {
-            None => Ok(()),
-            Some(vector) => {
-                candle_core::bail!("a hidden-state edit has {} values, expected {hidden}", vector.len())
-            }
-        }
-    }
-
-    fn vectors(&self) -> Vec<&Vec<f32>> {
-        match self {
-            HiddenEdit::Add(vector) | HiddenEdit::Project(vector) => vec![vector],
-            HiddenEdit::Replace { value, .. } => vec![value],
-            HiddenEdit::Affine { read, write, centre } => {
-                read.iter().chain(write).chain(std::iter::once(centre)).collect()
-            }
-        }
-    }
-
-    /// Edits the rows of a sequence, `[tokens, hidden]`.
-    fn apply(&self, rows: &mut [f32]) {
-        match self {
-            HiddenEdit::Add(vector) => {
-                let add = |row: &mut [f32]| row.iter_mut().zip(vector).for_each(|(v, a)| *v += a);
-                rows.chunks_exact_mut(vector.len()).for_each(add);
-            }
-            HiddenEdit::Replace { token, value } => {
-                rows[token * value.len()..][..value.len()].copy_from_slice(value);
-            }
-            HiddenEdit::Project(direction) => {
-                let direction = std::slice::from_ref(direction);
-                take_out(rows, direction, direction, None);
-            }
-            HiddenEdit::Affine { read, write, centre } => take_out(rows, read, write, Some(centre)),
-        }
-    }
-
-    /// The way back: gradients by the edited rows become those by the rows as they were.
-    fn hand_back(&self, rows: &mut [f32]) {
-        match self {
-            HiddenEdit::Add(_) => {}
-            HiddenEdit::Replace { token, value } => rows[token * value.len()..][..value.len()].fill(0.0),
-            // Symmetric, so its own transpose.
-            HiddenEdit::Project(direction) => {
-                let direction = std::slice::from_ref(direction);
-                take_out(rows, direction, direction, None);
-            }
-            HiddenEdit::Affine { read, write, .. } => take_out(rows, write, read, None),
-        }
+fn check_values(place: &str, layer: usize, values: &[f32], tokens: usize, width: usize) -> Result<()> {
+    match values.len() == tokens * width {
+        true => Ok(()),
+        false => candle_core::bail!(
+            "intervention on {place} of layer {layer} with {} values, expected {width} for each of {tokens} tokens",
+            values.len()
+        ),
     }
 }
 
-/// Every row h becomes h − Σ_k along_k ⟨read_k, h − centre⟩, in double precision and rounded once.
-fn take_out(rows: &mut [f32], read: &[Vec<f32>], along: &[Vec<f32>], centre: Option<&Vec<f32>>) {
-    let Some(width) = read.first().map(Vec::len) else { return };
-    let (mut centred, mut taken) = (vec![0.0f64; width], vec![0.0f64; width]);
-    for row in rows.chunks_exact_mut(width) {
-        centred.iter_mut().zip(row.iter()).for_each(|(to, value)| *to = f64::from(*value));
-        if let Some(centre) = centre {
-            centred.iter_mut().zip(centre).for_each(|(to, value)| *to -= f64::from(*value));
+/// Values in the place of some columns of a sequence's rows.
+pub(super) struct NewColumns<'a> {
+    pub columns: Range<usize>,
+    /// `[tokens, columns]`
+    values: &'a [f32],
+}
+
+impl NewColumns<'_> {
+    /// Puts them into the rows of the sequence, `[tokens, width]`.
+    pub fn put(&self, rows: &mut [f32], width: usize) {
+        let values = self.values.chunks_exact(self.columns.len());
+        for (row, values) in rows.chunks_exact_mut(width).zip(values) {
+            row[self.columns.clone()].copy_from_slice(values);
         }
-        taken.fill(0.0);
-        for (read, along) in read.iter().zip(along) {
-            let found: f64 = centred.iter().zip(read).map(|(value, entry)| value * f64::from(*entry)).sum();
-            taken.iter_mut().zip(along).for_each(|(sum, entry)| *sum += found * f64::from(*entry));
-        }
-        row.iter_mut().zip(&taken).for_each(|(value, taken)| *value = (f64::from(*value) - taken) as f32);
     }
 }
 
 /// The changes to the network for one sequence, in the order they act. A clone is cheap.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Interventions(Option<Arc<[Intervention]>>);
 
 impl Interventions {
@@ -249,6 +207,40 @@ impl Interventions {
             }
         }
         gates.iter().any(|gate| *gate != 1.0).then_some(gates)
+    }
+
+    /// Whether heads of a layer are gated or given values.
+    pub(super) fn change_heads(&self, wanted_layer: usize) -> bool {
+        self.iter().any(|intervention| match intervention {
+            Intervention::HeadGate { layer, .. } | Intervention::HeadValues { layer, .. } => {
+                *layer == wanted_layer
+            }
+            _ => false,
+        })
+    }
+
+    /// What takes the place of heads of a layer in its context, in the order given.
+    pub(super) fn head_values(
+        &self,
+        wanted_layer: usize,
+        head_size: usize,
+    ) -> impl Iterator<Item = NewColumns<'_>> {
+        self.iter().filter_map(move |intervention| match intervention {
+            Intervention::HeadValues { layer, head, values } if *layer == wanted_layer => {
+                Some(NewColumns { columns: head * head_size..(head + 1) * head_size, values })
+            }
+            _ => None,
+        })
+    }
+
+    /// What takes the place of neurons of a layer, in the order given.
+    pub(super) fn neuron_values(&self, wanted_layer: usize) -> impl Iterator<Item = NewColumns<'_>> {
+        self.iter().filter_map(move |intervention| match intervention {
+            Intervention::NeuronValues { layer, neurons, values } if *layer == wanted_layer => {
+                Some(NewColumns { columns: neurons.clone(), values })
+            }
+            _ => None,
+        })
     }
 
     /// Whether any is a change for certain tokens, by their indices: it suits the text that it was made for alone.

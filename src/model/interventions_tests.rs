@@ -12,17 +12,20 @@ use super::{
     Batch, Cotangent, Encoder, HiddenEdit, Intervention, Interventions, Keep, ModelConfig, Operators, Wanted,
 };
 
-fn encoders() -> [Encoder; 2] {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/three-labels");
-    let load = |operators: Operators| {
-        let config = ModelConfig::read(&directory.join("config.json")).unwrap();
-        Encoder::load(config, &Weights::open(&directory).unwrap(), &operators).unwrap()
-    };
-    [Operators::Kernels(KernelOps::best()), Operators::Candle(Device::Cpu)].map(load)
+pub(super) fn load(name: &str, operators: &Operators) -> Encoder {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models").join(name);
+    let config = ModelConfig::read(&directory.join("config.json")).unwrap();
+    Encoder::load(config, &Weights::open(&directory).unwrap(), operators).unwrap()
+}
+
+/// One and the same network on our kernels, and on candle's operators.
+pub(super) fn encoders() -> [Encoder; 2] {
+    let both = [Operators::Kernels(KernelOps::best()), Operators::Candle(Device::Cpu)];
+    both.map(|operators| load("three-labels", &operators))
 }
 
 /// Numbers from −1 to 1 without a pattern.
-fn numbers(count: usize, seed: usize) -> Vec<f32> {
+pub(super) fn numbers(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|index| ((index * index + 3) as f32 * (0.7 + 0.13 * seed as f32)).sin()).collect()
 }
 
@@ -35,11 +38,11 @@ fn length(vector: &[f32]) -> f64 {
     product(vector, vector).sqrt()
 }
 
-fn product(left: &[f32], right: &[f32]) -> f64 {
+pub(super) fn product(left: &[f32], right: &[f32]) -> f64 {
     left.iter().zip(right).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
-fn affine(encoder: &Encoder) -> HiddenEdit {
+pub(super) fn affine(encoder: &Encoder) -> HiddenEdit {
     let hidden = encoder.config().hidden_size;
     let vectors = |first: usize| (first..first + 3).map(|seed| unit(&numbers(hidden, seed))).collect();
     HiddenEdit::Affine { read: vectors(1), write: vectors(4), centre: numbers(hidden, 7) }
@@ -49,16 +52,16 @@ fn at(point: usize, edit: HiddenEdit) -> Interventions {
     vec![Intervention::Hidden { point, edit }].into()
 }
 
-const IDS: [u32; 5] = [5, 17, 42, 99, 7];
+pub(super) const IDS: [u32; 5] = [5, 17, 42, 99, 7];
 
-fn through(encoder: &Encoder, interventions: Interventions) -> Batch {
+pub(super) fn through(encoder: &Encoder, interventions: Interventions) -> Batch {
     let mut batch = encoder.batch(&IDS, &[0; IDS.len()]).unwrap();
     batch.sequences[0].interventions = interventions;
     batch
 }
 
 /// The gradient of a logit at the word embeddings.
-fn gradient(encoder: &Encoder, batch: &Batch) -> Vec<f32> {
+pub(super) fn gradient(encoder: &Encoder, batch: &Batch) -> Vec<f32> {
     let trace = encoder.forward(batch, Keep::OutputGradients).unwrap();
     let cotangent = Cotangent::logit(&trace, 1).unwrap();
     encoder.backward(&trace, &cotangent, &Wanted::word_embeddings()).unwrap().word_embeddings.values
@@ -69,19 +72,24 @@ fn gradients_through_an_affine_edit_are_differences_of_the_altered_logits() {
     for encoder in encoders() {
         for point in 0..=encoder.config().layers {
             let batch = through(&encoder, at(point, affine(&encoder)));
-            let gradient = gradient(&encoder, &batch);
-            for seed in 0..8 {
-                let step: Vec<f32> = numbers(gradient.len(), seed).iter().map(|x| 0.003 * x).collect();
-                let moved = |sign: f32| {
-                    let mut moved = batch.clone();
-                    moved.word_embeddings.iter_mut().zip(&step).for_each(|(x, step)| *x += sign * step);
-                    f64::from(encoder.logits(&moved).unwrap()[0][1])
-                };
-                let (change, expected) = ((moved(1.0) - moved(-1.0)) / 2.0, product(&gradient, &step));
-                let tolerance = 0.01 * length(&gradient) * length(&step);
-                assert!((change - expected).abs() < tolerance, "hidden[{point}]: {change} for {expected}");
-            }
+            assert_gradients_are_differences(&encoder, &batch, &format!("hidden[{point}]"));
         }
+    }
+}
+
+/// Holds the gradient of a logit against what small steps of the word embeddings change of it.
+pub(super) fn assert_gradients_are_differences(encoder: &Encoder, batch: &Batch, what: &str) {
+    let gradient = gradient(encoder, batch);
+    for seed in 0..8 {
+        let step: Vec<f32> = numbers(gradient.len(), seed).iter().map(|x| 0.003 * x).collect();
+        let moved = |sign: f32| {
+            let mut moved = batch.clone();
+            moved.word_embeddings.iter_mut().zip(&step).for_each(|(x, step)| *x += sign * step);
+            f64::from(encoder.logits(&moved).unwrap()[0][1])
+        };
+        let (change, expected) = ((moved(1.0) - moved(-1.0)) / 2.0, product(&gradient, &step));
+        let tolerance = 0.01 * length(&gradient) * length(&step);
+        assert!((change - expected).abs() < tolerance, "{what}: {change} for {expected}");
     }
 }
 

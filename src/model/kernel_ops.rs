@@ -276,6 +276,11 @@ impl Ops for KernelOps {
         Ok(input)
     }
 
+    fn changed(&self, mut input: Rows, change: impl FnOnce(&mut [f32])) -> Result<Rows> {
+        change(&mut input.values);
+        Ok(input)
+    }
+
     fn pick_rows(&self, input: &Rows, rows: &[usize]) -> Result<Rows> {
         let mut picked = Rows::new(rows.len(), input.width);
         for (to, from) in picked.values.chunks_exact_mut(input.width).zip(rows) {

@@ -3,38 +3,48 @@
 //!
 //! Read [`Model`] first, then [`Encoder`], [`trace`] and [`backward`].
 
+pub mod activations;
 pub mod arrays;
 mod attn_lrp;
 pub mod backward;
 pub mod candle_ops;
+mod changes;
 pub mod config;
 pub mod encoder;
 mod footprint;
 mod forward;
+mod hidden_edit;
 pub mod interventions;
 #[cfg(test)]
 mod interventions_tests;
 pub mod kernel_ops;
 pub mod load_error;
+mod masked_lm;
 mod network;
 mod nonlinear;
 pub mod ops;
 #[cfg(test)]
 mod ops_tests;
+#[cfg(test)]
+mod patching_tests;
 pub mod placement;
 pub mod prediction;
 pub mod record;
 mod rescale;
+mod resumed;
 pub mod text;
 pub mod tokenizer;
 pub mod trace;
 mod values;
 pub mod weights;
+pub mod whole_words;
 pub mod words;
 pub mod workspace;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+pub use activations::Activations;
 pub use arrays::{HeadMaps, Matrix};
 pub use backward::{Cotangent, Gradients, Wanted};
 pub use config::{Activation, ModelConfig, Problem};
@@ -47,6 +57,7 @@ pub use record::Record;
 pub use text::{EncodeError, EncodedText, Longer, Text};
 pub use tokenizer::{SpecialTokens, TextTokenizer};
 pub use trace::{Keep, Trace};
+pub use whole_words::WholeWords;
 
 use kernel_ops::KernelOps;
 use weights::Weights;
@@ -59,6 +70,7 @@ pub struct Model {
     tokenizer: TextTokenizer,
     encoder: Encoder,
     operators: Operators,
+    whole_words: OnceLock<WholeWords>,
 }
 
 impl Model {
@@ -92,6 +104,7 @@ impl Model {
             tokenizer,
             encoder,
             operators: operators.clone(),
+            whole_words: OnceLock::new(),
         };
         model.warm()?;
         Ok(model)
@@ -126,6 +139,12 @@ impl Model {
     /// The tokenizer.
     pub fn tokenizer(&self) -> &TextTokenizer {
         &self.tokenizer
+    }
+
+    /// The tokens of its vocabulary that are words on their own; looked for at first use, which takes as long as
+    /// tokenising each of them once.
+    pub fn whole_words(&self) -> &WholeWords {
+        self.whole_words.get_or_init(|| WholeWords::of(&self.tokenizer))
     }
 
     /// Bytes that its weights take in memory: linear layers are there twice, laid out for the way through the

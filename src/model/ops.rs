@@ -129,6 +129,9 @@ pub trait Ops: Sized + Clone + Send + Sync {
         factors: &[Option<Vec<f32>>],
     ) -> Result<Self::Array>;
 
+    /// The matrix after a change to its values, row by row, in the processor's memory.
+    fn changed(&self, input: Self::Array, change: impl FnOnce(&mut [f32])) -> Result<Self::Array>;
+
     /// Some rows, in this order.
     fn pick_rows(&self, input: &Self::Array, rows: &[usize]) -> Result<Self::Array>;
 

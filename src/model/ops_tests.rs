@@ -87,6 +87,8 @@ fn everything<O: Ops>(ops: &O, case: &Case) -> Vec<(&'static str, Vec<f32>)> {
     let factors: Vec<Option<Vec<f32>>> =
         (0..ranges.len()).map(|index| (index % 2 == 0).then(|| numbers(hidden, seed + 50))).collect();
     all.push(("scaled", read(&ops.scale_columns(array(hidden, seed), &ranges, &factors).unwrap())));
+    let negative = |values: &mut [f32]| values.iter_mut().for_each(|value| *value = -*value);
+    all.push(("changed", read(&ops.changed(array(hidden, seed), negative).unwrap())));
     let firsts: Vec<usize> = ranges.iter().map(|range| range.start).collect();
     let picked = ops.pick_rows(&input, &firsts).unwrap();
     all.push(("picked", read(&picked)));

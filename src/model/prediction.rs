@@ -64,6 +64,14 @@ pub fn softmax(logits: &[f32]) -> Vec<f32> {
     exponentials.iter().map(|exponential| (exponential / sum) as f32).collect()
 }
 
+/// z − ln Σ exp(z), in double precision: never above 0, and finite where the logits are.
+pub fn log_softmax<T: Copy + Into<f64>>(logits: &[T]) -> Vec<f64> {
+    let logits: Vec<f64> = logits.iter().map(|logit| (*logit).into()).collect();
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+    logits.iter().map(|logit| logit - largest - sum.ln()).collect()
+}
+
 /// 1 / (1 + exp(−z)), in double precision inside.
 pub fn sigmoid(logit: f32) -> f32 {
     (1.0 / (1.0 + (-logit as f64).exp())) as f32
@@ -71,4 +79,28 @@ pub fn sigmoid(logit: f32) -> f32 {
 
 fn highest(logits: &[f32]) -> usize {
     (0..logits.len()).fold(0, |best, index| if logits[index] > logits[best] { index } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn logarithms_of_a_softmax_are_those_of_its_shares(
+            logits in prop::collection::vec(-20.0f32..20.0, 1..6),
+        ) {
+            for (log, share) in log_softmax(&logits).into_iter().zip(softmax(&logits)) {
+                prop_assert!((log.exp() - f64::from(share)).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn logits_far_apart_have_finite_logarithms() {
+        assert_eq!(log_softmax(&[3e4f32, -3e4]), [0.0, -6e4]);
+        assert_eq!(log_softmax(&[-3e38f32, -3e38]), [-std::f64::consts::LN_2; 2]);
+    }
 }

@@ -2,7 +2,8 @@
 //! derivative's: `attn_lrp` and `rescale`.
 //!
 //! The way back is the same for both but for those parts: what a rule says of them is a `Rules`. Gates and edits of
-//! hidden states are linear but for constants, so they go back through their own transposes, as linear layers do.
+//! hidden states are linear but for constants, so they go back through their own transposes, as linear layers do. What
+//! was given values is a constant: nothing goes back through it.
 
 use std::ops::Range;
 
@@ -140,7 +141,7 @@ impl Encoder {
     /// its second, of the same length: `[tokens, hidden]`. `multipliers` are those of the output by each logit.
     ///
     /// # Errors
-    /// A record of another encoder, or not of two sequences of one length.
+    /// A record of another encoder, or not of two sequences of one length through one and the same network.
     pub fn rescale(&self, record: &Record, multipliers: &[f32]) -> Result<Matrix> {
         match (&self.network, &record.0) {
             (AnyNetwork::Kernels(network), AnyRecord::Kernels(record)) => {
@@ -185,7 +186,7 @@ impl<O: Ops> Network<O> {
         }
         let first_rows: Vec<usize> = record.rows.iter().map(|rows| rows.start).collect();
         let sum = self.ops.apply(&self.pooler, &self.ops.pick_rows(&hidden, &first_rows)?)?;
-        record.pooler_sum = self.read(&sum, width)?;
+        record.pooler_sum = self.matrix(&sum, width)?;
         let logits = self.ops.apply(&self.classifier, &self.ops.tanh(sum)?)?;
         self.ops.read(&logits, &mut record.logits)?;
         Ok(record)
@@ -206,16 +207,16 @@ impl<O: Ops> Network<O> {
         let Some(probabilities) = probabilities else {
             candle_core::bail!("the operators kept nothing of the attention");
         };
-        let context = self.scale_heads(context, index, rows, interventions)?;
+        let context = self.change_heads(context, index, rows, interventions)?;
         let attended = ops.apply(&layer.attention_output, &context)?;
         let attention_sum = self.sum(&attended, input, width)?;
         let (attended, _) = ops.add_norm(&layer.attention_norm, attended, Some(input), false)?;
 
         let preactivation =
-            self.read(&ops.apply(&layer.intermediate, &attended)?, self.config.intermediate_size)?;
+            self.matrix(&ops.apply(&layer.intermediate, &attended)?, self.config.intermediate_size)?;
         let (neurons, _) =
             ops.apply_activated(&layer.intermediate, self.config.activation, &attended, false)?;
-        let neurons = self.gate_neurons(neurons, index, rows, interventions)?;
+        let neurons = self.change_neurons(neurons, index, rows, interventions)?;
         let output = ops.apply(&layer.output, &neurons)?;
         let output_sum = self.sum(&output, &attended, width)?;
         let (output, _) = ops.add_norm(&layer.output_norm, output, Some(&attended), false)?;
@@ -230,14 +231,8 @@ impl<O: Ops> Network<O> {
         Ok((output, recorded))
     }
 
-    fn read(&self, array: &O::Array, width: usize) -> Result<Matrix> {
-        let mut values = Vec::new();
-        self.ops.read(array, &mut values)?;
-        Ok(Matrix { values, width })
-    }
-
     fn sum(&self, array: &O::Array, residual: &O::Array, width: usize) -> Result<Matrix> {
-        let (mut sum, residual) = (self.read(array, width)?, self.read(residual, width)?);
+        let (mut sum, residual) = (self.matrix(array, width)?, self.matrix(residual, width)?);
         sum.values.iter_mut().zip(&residual.values).for_each(|(value, more)| *value += more);
         Ok(sum)
     }
@@ -251,7 +246,7 @@ impl<O: Ops> Network<O> {
         let logits = ops.array(derivative, derivative.len())?;
         let factors = ops.array(&rules.tanh(record), width)?;
         let to_pooler = ops.linear_vjp(&self.classifier, &logits, Then::Times(&factors))?;
-        let to_first = self.read(&ops.linear_vjp(&self.pooler, &to_pooler, Then::Nothing)?, width)?;
+        let to_first = self.matrix(&ops.linear_vjp(&self.pooler, &to_pooler, Then::Nothing)?, width)?;
         let mut relevance = Matrix { values: vec![0.0; tokens * width], width };
         relevance.values[..width].copy_from_slice(&to_first.values);
         let changes = &record.interventions[0];
@@ -279,20 +274,20 @@ impl<O: Ops> Network<O> {
         let to_output = ops.array(&relevance.values, width)?;
         let factors = rules.activation(self, record, &recorded.preactivation);
         let factors = ops.array(&factors, self.config.intermediate_size)?;
-        let factors = self.gate_neurons(factors, index, rows, interventions)?;
+        let factors = self.hand_back_neurons(factors, index, rows, interventions)?;
         let to_preactivation = ops.linear_vjp(&layer.output, &to_output, Then::Times(&factors))?;
         let to_attended = ops.linear_vjp(&layer.intermediate, &to_preactivation, Then::Plus(&to_output))?;
 
-        let mut relevance = self.read(&to_attended, width)?;
+        let mut relevance = self.matrix(&to_attended, width)?;
         self.norm_back(record, &layer.attention_norm, &recorded.attention_sum, &mut relevance, rules)?;
         let to_sum = ops.array(&relevance.values, width)?;
         let to_context = ops.linear_vjp(&layer.attention_output, &to_sum, Then::Nothing)?;
-        let to_context = self.scale_heads(to_context, index, rows, interventions)?;
+        let to_context = self.hand_back_heads(to_context, index, rows, interventions)?;
         let (queries, keys_and_values) = rules.attention(self, record, recorded, &to_context)?;
         let through_queries = ops.linear_vjp(&layer.query, &queries, Then::Plus(&to_sum))?;
         let to_input =
             ops.linear_vjp(&layer.key_and_value, &keys_and_values, Then::Plus(&through_queries))?;
-        self.read(&to_input, width)
+        self.matrix(&to_input, width)
     }
 
     /// Through gain and shift, which are linear, and then as the rules say.

@@ -15,6 +15,7 @@ use super::arrays::Matrix;
 use super::network::Network;
 use super::nonlinear::{slope, value};
 use super::ops::Ops;
+use super::prediction::log_softmax;
 use super::record::{Recorded, RecordedLayer, Rules};
 
 /// The rule, for a record of a text and a baseline of the same length.
@@ -27,8 +28,12 @@ const SMALL: f64 = 1e-6;
 
 impl Rescale {
     /// # Errors
-    /// A record of anything but two sequences of one length.
+    /// A record of anything but two sequences of one length, or of changes to the network for one that the other does
+    /// not have: no multiplier would account for those.
     pub fn new<O: Ops>(record: &Recorded<O>) -> Result<Self> {
+        if record.interventions.iter().any(|changes| *changes != record.interventions[0]) {
+            candle_core::bail!("a text and a baseline through one and the same network were expected");
+        }
         match record.rows.as_slice() {
             [text, baseline] if text.len() == baseline.len() => Ok(Rescale { tokens: text.len() }),
             _ => candle_core::bail!("a text and a baseline of its length were expected"),
@@ -223,12 +228,6 @@ fn to_scores(to_probabilities: &[f64], scores: &[Vec<f64>; 2]) -> Vec<f64> {
     let total: f64 = means.iter().sum();
     let along: f64 = to_probabilities.iter().zip(&means).map(|(m, mean)| m * mean).sum();
     to_probabilities.iter().zip(&means).map(|(m, mean)| mean * (m - along / total)).collect()
-}
-
-fn log_softmax(scores: &[f64]) -> Vec<f64> {
-    let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = scores.iter().map(|score| (score - largest).exp()).sum();
-    scores.iter().map(|score| score - largest - sum.ln()).collect()
 }
 
 /// (p − p′) / (ln p − ln p′), from the logarithms: never 0, and without cancellation.

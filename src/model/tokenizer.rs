@@ -156,6 +156,21 @@ impl TextTokenizer {
         encode(&self.truncating, text, pair)
     }
 
+    /// The tokens of a piece of text, without special ones around them.
+    ///
+    /// # Errors
+    /// What the tokenizer itself refuses.
+    pub(super) fn bare_ids(&self, text: &str) -> Result<Vec<u32>, tokenizers::Error> {
+        Ok(self.whole.encode_fast(text, false)?.get_ids().to_vec())
+    }
+
+    /// The tokens that the model for subwords has by itself: neither special ones nor any that were added.
+    pub(super) fn own_vocabulary(&self) -> impl Iterator<Item = (u32, String)> {
+        let added = self.whole.get_added_tokens_decoder();
+        let own = self.whole.get_vocab(false).into_iter().map(|(text, id)| (id, text));
+        own.filter(move |(id, _)| !added.contains_key(id))
+    }
+
     /// The files the tokenizer was made of, for the fingerprint.
     pub fn files(&self) -> impl Iterator<Item = (&Path, &[u8])> {
         self.files.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice()))

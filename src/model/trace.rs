@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use candle_core::Result;
 
+use super::activations::Inside;
 use super::arrays::{HeadMaps, Matrix};
 use super::candle_ops::CandleOps;
 use super::encoder::{Batch, Sequence};
@@ -63,21 +64,23 @@ pub struct Pass<O: Ops> {
     pub(super) keep: Keep,
     /// The rows of each sequence.
     pub(super) rows: Vec<Range<usize>>,
-    /// The first row of each sequence.
-    pub(super) first_rows: Vec<usize>,
-    /// One row for each sequence: the queries where only first rows are computed.
+    /// The row of each sequence whose last hidden state is read: the first, which is the pooler's, or any other.
+    pub(super) read_rows: Vec<usize>,
+    /// One row for each sequence: the queries where only the rows that are read are computed.
     pub(super) single_rows: Vec<Range<usize>>,
     pub(super) interventions: Vec<Interventions>,
     /// By sequence; empty if no key is hidden from anyone.
     pub(super) hidden_keys: Vec<Option<Vec<bool>>>,
-    /// Whether the last layer was computed for the first rows alone.
-    pub(super) only_first: bool,
+    /// Whether the last layer was computed for the rows that are read alone.
+    pub(super) only_read: bool,
     pub(super) hidden: Vec<O::Array>,
     pub(super) probabilities: Vec<O::Probabilities>,
     pub(super) pooled: Option<O::Array>,
     pub(super) logits: Vec<f32>,
     pub(super) embedding_norm: Option<O::Normalised>,
     pub(super) layers: Vec<SavedLayer<O>>,
+    /// What [`Encoder::activations`](super::Encoder::activations) looks at, by layer; none in other passes.
+    pub(super) inside: Option<Vec<Inside>>,
     /// Room for the sum of the embeddings.
     pub(super) embedded: Vec<f32>,
 }
@@ -86,10 +89,11 @@ pub struct Pass<O: Ops> {
 pub(super) struct SavedLayer<O: Ops> {
     pub queries: O::Array,
     pub keys_and_values: O::Array,
-    /// Before head gates; with [`Keep::Gradients`].
+    /// Before gates and values; with [`Keep::Gradients`].
     pub context: Option<O::Array>,
     pub attention_norm: O::Normalised,
-    /// The activation function's derivatives times the neurons' gates: `[rows, intermediate]`.
+    /// The activation function's derivatives times the neurons' gates, 0 where they were given values:
+    /// `[rows, intermediate]`.
     pub slopes: O::Array,
     pub output_norm: O::Normalised,
 }
@@ -101,17 +105,18 @@ impl<O: Ops> Pass<O> {
             heads,
             keep: Keep::Outputs,
             rows: Vec::new(),
-            first_rows: Vec::new(),
+            read_rows: Vec::new(),
             single_rows: Vec::new(),
             interventions: Vec::new(),
             hidden_keys: Vec::new(),
-            only_first: false,
+            only_read: false,
             hidden: Vec::new(),
             probabilities: Vec::new(),
             pooled: None,
             logits: Vec::new(),
             embedding_norm: None,
             layers: Vec::new(),
+            inside: None,
             embedded: Vec::new(),
         }
     }
@@ -120,7 +125,7 @@ impl<O: Ops> Pass<O> {
     pub(super) fn forget(&mut self) {
         self.keep = Keep::Outputs;
         self.rows.clear();
-        self.first_rows.clear();
+        self.read_rows.clear();
         self.single_rows.clear();
         self.interventions.clear();
         self.hidden_keys.clear();
@@ -130,16 +135,18 @@ impl<O: Ops> Pass<O> {
         self.logits.clear();
         self.embedding_norm = None;
         self.layers.clear();
+        self.inside = None;
     }
 
-    /// Forgets the last pass, and is ready for the next.
-    pub(super) fn begin(&mut self, batch: &Batch, keep: Keep) {
+    /// Forgets the last pass, and is ready for the next, in which this row of each sequence is read: a token's index,
+    /// by the sequence's.
+    pub(super) fn begin(&mut self, batch: &Batch, keep: Keep, read: impl Fn(usize) -> usize) {
         self.forget();
         self.keep = keep;
         let mut next = 0;
         for (index, sequence) in batch.sequences.iter().enumerate() {
             self.rows.push(next..next + sequence.tokens());
-            self.first_rows.push(next);
+            self.read_rows.push(next + read(index));
             self.single_rows.push(index..index + 1);
             self.interventions.push(sequence.interventions.clone());
             next += sequence.tokens();
@@ -148,14 +155,14 @@ impl<O: Ops> Pass<O> {
             let hidden = batch.sequences.iter().map(Sequence::hidden_keys);
             self.hidden_keys.extend(hidden);
         }
-        self.only_first = !keep.traces() && self.interventions.iter().all(Interventions::is_empty);
+        self.only_read = !keep.traces() && self.interventions.iter().all(Interventions::is_empty);
     }
 
     /// Who attends to whom in a layer.
-    pub(super) fn attending(&self, only_first: bool) -> Attending<'_> {
+    pub(super) fn attending(&self, only_read: bool) -> Attending<'_> {
         Attending {
             heads: self.heads,
-            queries: if only_first { &self.single_rows } else { &self.rows },
+            queries: if only_read { &self.single_rows } else { &self.rows },
             keys: &self.rows,
             hidden_keys: &self.hidden_keys,
         }
@@ -182,9 +189,9 @@ impl<O: Ops> Pass<O> {
         &self,
         probabilities: &O::Probabilities,
         sequence: usize,
-        only_first: bool,
+        only_read: bool,
     ) -> Result<HeadMaps> {
-        let attending = self.attending(only_first);
+        let attending = self.attending(only_read);
         let (queries, keys) = (attending.queries[sequence].len(), attending.keys[sequence].len());
         let mut values = Vec::new();
         self.ops.read_probabilities(probabilities, &attending, sequence, &mut values)?;
