@@ -38,20 +38,9 @@ pub struct Wish {
 pub fn altered(pointer: &str, wishes: &[Wish]) -> Result<Altered, Fault> {
     let (mut interventions, mut told) = (Vec::new(), Vec::new());
     for (place, wish) in wishes.iter().enumerate() {
-        let pointer = format!("{pointer}/{place}");
-        let layer = wish.layer.unwrap_or(wish.concept.layer);
-        let (edit, method, strength) = match wish.action {
-            Action::Erase => wish.erased(&pointer, layer)?,
-            Action::Push => wish.pushed(&pointer, layer)?,
-        };
-        interventions.push(Intervention::Hidden { point: layer, edit });
-        told.push(InterventionView {
-            concept: wish.concept.as_ref().into(),
-            action: wish.action,
-            method,
-            strength,
-            layer,
-        });
+        let (intervention, view) = wish.met(&format!("{pointer}/{place}"))?;
+        interventions.push(intervention);
+        told.push(view);
     }
     // Names, identities and finite numbers can always be written.
     let canonical = serde_json::to_string(&told).unwrap_or_default();
@@ -61,6 +50,22 @@ pub fn altered(pointer: &str, wishes: &[Wish]) -> Result<Altered, Fault> {
 type Change = (HiddenEdit, Option<Erasure>, Option<f64>);
 
 impl Wish {
+    /// The change to the network that is wished for, and how answers tell of it; `pointer` says where it stands in the
+    /// request.
+    ///
+    /// # Errors
+    /// It cannot be met.
+    pub fn met(&self, pointer: &str) -> Result<(Intervention, InterventionView), Fault> {
+        let layer = self.layer.unwrap_or(self.concept.layer);
+        let (edit, method, strength) = match self.action {
+            Action::Erase => self.erased(pointer, layer)?,
+            Action::Push => self.pushed(pointer, layer)?,
+        };
+        let concept = self.concept.as_ref().into();
+        let view = InterventionView { concept, action: self.action, method, strength, layer };
+        Ok((Intervention::Hidden { point: layer, edit }, view))
+    }
+
     fn erased(&self, pointer: &str, layer: usize) -> Result<Change, Fault> {
         if self.strength.is_some() {
             return Err(Fault::field(

@@ -52,7 +52,7 @@ impl Engine {
             }
             gathered.land_all(tickets).await?;
         }
-        Ok(put_together(recipe.id(), &recipe, &gathered.in_order(&recipe)?))
+        Ok(put_together(Some(recipe.id()), &recipe, &gathered.in_order(&recipe)?))
     }
 
     /// Seconds that a question would take about these texts, one after the other on an idle server with all its

@@ -14,11 +14,14 @@ pub struct Part<'a> {
     pub warnings: &'a [u8],
 }
 
-/// Puts an answer together; the parts come in the order of the recipe's keys.
-pub fn put_together(id: ResponseId, shape: Shape, parts: &[Part<'_>]) -> Vec<u8> {
+/// Puts an answer together; the parts come in the order of the recipe's keys. One that is not whole has no id.
+pub fn put_together(id: Option<ResponseId>, shape: Shape, parts: &[Part<'_>]) -> Vec<u8> {
     let size: usize = parts.iter().map(|part| part.body.len() + part.warnings.len() + 32).sum();
     let mut out = Vec::with_capacity(size + 128);
-    out.extend_from_slice(format!(r#"{{"id":"{id}","#).as_bytes());
+    out.push(b'{');
+    if let Some(id) = id {
+        out.extend_from_slice(format!(r#""id":"{id}","#).as_bytes());
+    }
     let mut rest = parts.iter();
     let mut next = || rest.next().map_or(&[][..], |part| part.body);
     out.extend_from_slice(inner(next()));
@@ -32,17 +35,15 @@ pub fn put_together(id: ResponseId, shape: Shape, parts: &[Part<'_>]) -> Vec<u8>
         | Shape::Tcav
         | Shape::Decomposition
         | Shape::Erasure
-        | Shape::Discovery => {}
-        Shape::Attention | Shape::States | Shape::ConceptScores | Shape::ConceptEdits => {
-            let field = match shape {
-                Shape::States => "states",
-                Shape::ConceptScores => "concepts",
-                Shape::ConceptEdits => "edits",
-                _ => "attention",
-            };
-            out.extend_from_slice(format!(r#","{field}":"#).as_bytes());
-            out.extend_from_slice(next());
-        }
+        | Shape::Discovery
+        | Shape::Counterfactuals
+        | Shape::WhatIf
+        | Shape::Grid
+        | Shape::Mediation => {}
+        Shape::Attention => field(&mut out, "attention", next()),
+        Shape::States => field(&mut out, "states", next()),
+        Shape::ConceptScores => field(&mut out, "concepts", next()),
+        Shape::ConceptEdits => field(&mut out, "edits", next()),
         Shape::Explain
         | Shape::ExplainSentences
         | Shape::ExplainAgreement
@@ -62,6 +63,11 @@ pub fn put_together(id: ResponseId, shape: Shape, parts: &[Part<'_>]) -> Vec<u8>
     join(&mut out, distinct_warnings(parts).iter().map(|warning| warning.get().as_bytes()));
     out.extend_from_slice(b"]}");
     out
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(format!(r#","{name}":"#).as_bytes());
+    out.extend_from_slice(value);
 }
 
 /// What stands between the brackets of an object or array.
@@ -102,7 +108,7 @@ mod tests {
 
     fn text(shape: Shape, parts: &[Part<'_>]) -> String {
         let id = ResponseId([7; 32]);
-        let text = String::from_utf8(put_together(id, shape, parts)).unwrap();
+        let text = String::from_utf8(put_together(Some(id), shape, parts)).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).expect("it should be JSON");
         text.replace(&id.to_string(), "7")
     }
@@ -114,6 +120,13 @@ mod tests {
             text(Shape::Predict, &[reading]),
             r#"{"id":"7","text":"x","warnings":[{"code":"truncated"}]}"#
         );
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_has_no_id() {
+        let found = part(r#"{"complete":false}"#, "[]");
+        let body = put_together(None, Shape::Counterfactuals, &[found]);
+        assert_eq!(body, br#"{"complete":false,"warnings":[]}"#);
     }
 
     #[test]

@@ -109,6 +109,7 @@ impl Engine {
         let (asked, sent, told, keys) = (question.clone(), text.clone(), errand.clone(), wanted.clone());
         let expected = Expected { seconds, pace: pace.clone(), progress, awaited: awaited.clone() };
         let awaited = awaited.clone();
+        let draft = duty.draft().clone();
         let running = self.scheduler.run(expected, move |job| {
             let settle = |demand: Demand| {
                 let need = demand.need(&pace);
@@ -116,7 +117,7 @@ impl Engine {
                 told.settle(need);
             };
             let mut called_off = false;
-            asked.compute(&sent, &keys, job, settle, &mut |result| {
+            asked.compute(&sent, &keys, job, &draft, settle, &mut |result| {
                 called_off |= matches!(result.outcome, Err(Failure::Cancelled));
                 // Nobody there to receive it means that it was called off.
                 let _ = sender.send((result, job.waited()));

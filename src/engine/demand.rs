@@ -30,7 +30,7 @@ pub struct Extent {
     pub tokens: usize,
     /// Windows that it is seen through; one for a text that is read whole.
     pub windows: usize,
-    /// Tokens of the longest window.
+    /// Tokens of the longest window, or of the longest text that it becomes.
     pub longest: usize,
 }
 

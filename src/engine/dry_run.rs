@@ -112,7 +112,7 @@ impl Engine {
         let asked = question.clone();
         let tokenised = tokio::task::spawn_blocking(move || asked.encode(&text)).await;
         let fault = |_| Failure::Internal("tokenising a text panicked".into());
-        let tokens = tokenised.map_err(fault)??.tokens.len();
+        let text = tokenised.map_err(fault)??;
 
         let mut cached: HashSet<_> =
             keys.iter().filter(|key| self.cache.remembered(**key).is_some()).copied().collect();
@@ -121,12 +121,12 @@ impl Engine {
         let kept = self.cache.kept(&rest).await.unwrap_or_default();
         cached.extend(kept.into_iter().map(|(key, _)| key));
 
-        let demand = question.exact_demand(tokens, |place| !cached.contains(&keys[place]));
+        let demand = question.exact_demand(&text, |place| !cached.contains(&keys[place]));
         let threads = self.scheduler.threads();
         let pace = self.pace(question.model());
         let parts = question.part_names().into_iter().zip(&keys);
         Ok(Foreseen {
-            tokens: tokens as u64,
+            tokens: text.tokens.len() as u64,
             forwards: Range { expected: demand.expected.forwards, most: demand.most.forwards },
             backwards: Range { expected: demand.expected.backwards, most: demand.most.backwards },
             seconds: demand.seconds_alone(&pace, threads),

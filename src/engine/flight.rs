@@ -3,7 +3,7 @@
 //! A flight computes one or more keys for everyone who waits for any of them. It is a task of its own:
 //! no waiter's end touches the others, and when the last one leaves, the task is stopped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::awaited::Awaited;
+use super::draft::Draft;
 
 /// What flights are known by.
 pub trait Key: Eq + Hash + Copy + Send + 'static {}
@@ -31,6 +32,7 @@ struct Entry<V> {
 struct Flight {
     state: Mutex<FlightState>,
     awaited: Awaited,
+    draft: Draft,
 }
 
 #[derive(Default)]
@@ -51,7 +53,8 @@ pub enum Boarding<K: Key, V> {
 pub struct Ticket<K: Key, V> {
     flights: Arc<Flights<K, V>>,
     flight: Arc<Flight>,
-    keys: Vec<(K, watch::Receiver<Option<V>>)>,
+    /// Those that it has not been told of yet.
+    keys: VecDeque<(K, watch::Receiver<Option<V>>)>,
     /// Whether this one made the flight begin.
     first: bool,
 }
@@ -82,7 +85,7 @@ impl<K: Key, V: Clone> Flights<K, V> {
             return Boarding::NotAllUnderWay;
         }
         let mut tickets: Vec<Ticket<K, V>> = Vec::new();
-        let own = Arc::new(Flight { state: Mutex::default(), awaited: Awaited::by_nobody() });
+        let own = Arc::new(Flight::begun());
         let mut open = Vec::new();
         for key in keys {
             let entry = under_way.entry(*key).or_insert_with(|| {
@@ -99,12 +102,12 @@ impl<K: Key, V: Clone> Flights<K, V> {
                     }
                     let first = Arc::ptr_eq(&entry.flight, &own);
                     let flight = entry.flight.clone();
-                    tickets.push(Ticket { flights: self.clone(), flight, keys: Vec::new(), first });
+                    tickets.push(Ticket { flights: self.clone(), flight, keys: VecDeque::new(), first });
                     let last = tickets.len() - 1;
                     &mut tickets[last]
                 }
             };
-            ticket.keys.push((*key, entry.landed.clone()));
+            ticket.keys.push_back((*key, entry.landed.clone()));
         }
         let duty = (!open.is_empty()).then(|| Duty { flights: self.clone(), flight: own, open });
         Boarding::Boarded(tickets, duty)
@@ -116,6 +119,11 @@ impl<K: Key, V: Clone> Flights<K, V> {
 }
 
 impl Flight {
+    /// One that nobody waits for yet.
+    fn begun() -> Self {
+        Flight { state: Mutex::default(), awaited: Awaited::by_nobody(), draft: Draft::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, FlightState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,17 +135,21 @@ impl<K: Key, V: Clone> Ticket<K, V> {
         self.first
     }
 
-    /// Waits for every key of the flight that the ticket is for.
+    /// What the flight has written down so far.
+    pub fn draft(&self) -> &Draft {
+        &self.flight.draft
+    }
+
+    /// Waits for the next key of the flight that the ticket is for; none after the last.
     ///
     /// # Errors
-    /// [`Lost`] if the flight ended without one of them.
-    pub async fn landed(&mut self) -> Result<Vec<(K, V)>, Lost> {
-        let mut landed = Vec::with_capacity(self.keys.len());
-        for (key, receiver) in &mut self.keys {
-            let value = receiver.wait_for(Option::is_some).await.map_err(|_| Lost)?;
-            landed.push((*key, value.clone().ok_or(Lost)?));
-        }
-        Ok(landed)
+    /// [`Lost`] if the flight ended without it.
+    pub async fn next_landed(&mut self) -> Result<Option<(K, V)>, Lost> {
+        let Some((key, receiver)) = self.keys.front_mut() else { return Ok(None) };
+        let value = receiver.wait_for(Option::is_some).await.map_err(|_| Lost)?.clone();
+        let landed = (*key, value.ok_or(Lost)?);
+        self.keys.pop_front();
+        Ok(Some(landed))
     }
 }
 
@@ -160,6 +172,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Duty<K, V> {
     /// The keys still to be computed.
     pub fn keys(&self) -> Vec<K> {
         self.open.iter().map(|(key, _)| *key).collect()
+    }
+
+    /// Where it is written down what has been found so far.
+    pub fn draft(&self) -> &Draft {
+        &self.flight.draft
     }
 
     /// Whether somebody waits for the flight.
@@ -214,7 +231,17 @@ mod tests {
     use super::*;
 
     type Letters = Arc<Flights<char, u32>>;
+
     type Boarded = (Vec<Ticket<char, u32>>, Option<Duty<char, u32>>);
+
+    /// All keys of a ticket.
+    async fn landed(ticket: &mut Ticket<char, u32>) -> Result<Vec<(char, u32)>, Lost> {
+        let mut landed = Vec::new();
+        while let Some(next) = ticket.next_landed().await? {
+            landed.push(next);
+        }
+        Ok(landed)
+    }
 
     fn boarded(flights: &Letters, keys: &[char]) -> Boarded {
         match flights.board(keys, true, true) {
@@ -233,9 +260,9 @@ mod tests {
         for (duty, value) in [(duty.unwrap(), 1), (rest.unwrap(), 2)] {
             duty.fly(move |duty| async move { duty.land_rest(&value) });
         }
-        assert_eq!(first[0].landed().await, Ok(vec![('a', 1), ('b', 1)]));
-        assert_eq!(second[0].landed().await, Ok(vec![('b', 1)]));
-        assert_eq!(second[1].landed().await, Ok(vec![('c', 2)]));
+        assert_eq!(landed(&mut first[0]).await, Ok(vec![('a', 1), ('b', 1)]));
+        assert_eq!(landed(&mut second[0]).await, Ok(vec![('b', 1)]));
+        assert_eq!(landed(&mut second[1]).await, Ok(vec![('c', 2)]));
         assert!(flights.lock().is_empty(), "what has landed is no longer under way");
     }
 
@@ -294,9 +321,9 @@ mod tests {
             let _held = duty;
             panic!("out of luck");
         });
-        assert_eq!(tickets[0].landed().await, Err(Lost));
+        assert_eq!(landed(&mut tickets[0]).await, Err(Lost));
         let (mut again, duty) = boarded(&flights, &['a']);
         duty.unwrap().fly(|mut duty| async move { duty.land('a', 3) });
-        assert_eq!(again[0].landed().await, Ok(vec![('a', 3)]));
+        assert_eq!(landed(&mut again[0]).await, Ok(vec![('a', 3)]));
     }
 }

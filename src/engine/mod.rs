@@ -11,10 +11,12 @@ mod attention;
 mod awaited;
 mod background;
 mod body;
+pub mod causes;
 mod composed;
 mod computation;
 pub mod concepts;
 mod demand;
+pub mod draft;
 mod dry_run;
 mod explained;
 mod flight;
@@ -61,6 +63,7 @@ use crate::model::{EncodeError, LoadError, Model, Placement};
 use admission::Admission;
 use awaited::Awaited;
 use computation::Outcome;
+use draft::Draft;
 use flight::Flights;
 use pace::Pace;
 use scheduler::{Expected, Job};
@@ -115,6 +118,24 @@ pub enum Failure {
         limit: usize,
         /// What to do instead.
         remedy: &'static str,
+    },
+    /// The text has more words than can be worked on one by one.
+    #[error("the text has {words} words, and up to {limit} are worked on one by one")]
+    TooManyWords {
+        /// Words of the text, and of the second one of a pair.
+        words: usize,
+        /// The most that are taken.
+        limit: usize,
+    },
+    /// Two texts that have to have as many tokens have not.
+    #[error("has {} tokens, and the text {}: they are compared token by token", .others.len(), .tokens.len())]
+    UnequalLengths {
+        /// Where the other text stands in the request.
+        pointer: String,
+        /// The tokens of the text, special ones included.
+        tokens: Vec<String>,
+        /// Those of the other.
+        others: Vec<String>,
     },
     /// The answer would be larger than one response may be.
     #[error("the answer would take {amount} {unit}; one response may hold {limit}")]
@@ -294,7 +315,7 @@ pub async fn answer_alone(
 fn compute_alone(question: &Arc<Question>, text: &OwnedText, job: &Arc<Job>) -> Result<Vec<u8>, Failure> {
     let recipe = question.recipe(text);
     let mut results = std::collections::HashMap::new();
-    question.compute(text, &recipe.keys, job, |_| {}, &mut |computed| {
+    question.compute(text, &recipe.keys, job, &Draft::default(), |_| {}, &mut |computed| {
         results.insert(computed.key, computed.outcome);
     });
     let lost = || Failure::Internal("a part of the answer was not computed".into());
@@ -305,10 +326,14 @@ fn compute_alone(question: &Arc<Question>, text: &OwnedText, job: &Arc<Job>) -> 
         .collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<_> =
         made.iter().map(|made| body::Part { body: &made.body, warnings: &made.warnings }).collect();
-    Ok(body::put_together(recipe.id(), recipe.shape, &parts))
+    Ok(body::put_together(Some(recipe.id()), recipe.shape, &parts))
 }
 
-fn put_together(id: ResponseId, recipe: &crate::identity::Recipe, records: &[Arc<Record>]) -> Vec<u8> {
+fn put_together(
+    id: Option<ResponseId>,
+    recipe: &crate::identity::Recipe,
+    records: &[Arc<Record>],
+) -> Vec<u8> {
     let parts: Vec<_> =
         records.iter().map(|record| body::Part { body: &record.body, warnings: &record.warnings }).collect();
     body::put_together(id, recipe.shape, &parts)

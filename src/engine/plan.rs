@@ -316,6 +316,31 @@ pub(super) fn by_label(label: &str, model: &Model, field: &str, choices: &str) -
     found.ok_or_else(|| no_such_class(format!("label `{label}`"), model, field, choices))
 }
 
+/// The class that is followed where the predicted one is asked for: of several labels the likeliest.
+pub(super) fn likeliest(prediction: &Prediction) -> usize {
+    let logits = &prediction.logits;
+    let classes = prediction.predicted_classes().into_iter();
+    classes.reduce(|best, other| if logits[other] > logits[best] { other } else { best }).unwrap_or(0)
+}
+
+/// The class that is named; none for the predicted one.
+///
+/// # Errors
+/// The model has no such class; all classes, or the expected one.
+pub(super) fn class(target: &Target, model: &Model) -> Result<Option<usize>, Invalid> {
+    const FIELD: &str = "/target";
+    let choices = "use \"predicted\", an index";
+    match target {
+        Target::Predicted => Ok(None),
+        Target::Index(index) => by_index(*index, model, FIELD, choices).map(Some),
+        Target::Label(label) => by_label(label, model, FIELD, choices).map(Some),
+        Target::All | Target::Expected(_) => {
+            let remedy = format!("{choices}, or a label");
+            Err(Invalid::new(FIELD, "one class is followed at a time", remedy))
+        }
+    }
+}
+
 fn no_such_class(what: String, model: &Model, field: &str, choices: &str) -> Invalid {
     let labels = &model.config().labels;
     let known = listed(labels.iter().map(String::as_str));

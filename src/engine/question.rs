@@ -8,6 +8,7 @@ use super::altered::Altered;
 use super::answer::InterventionView;
 use super::attention::plan::AttentionPlan;
 use super::demand::{Demand, Extent, probable_tokens};
+use super::draft::Draft;
 use super::explained::Explained;
 use super::inquiry::Inquiry;
 use super::parts::{self, Made};
@@ -69,7 +70,7 @@ pub struct Computed {
 }
 
 impl OwnedText {
-    fn as_text(&self) -> Text<'_> {
+    pub(super) fn as_text(&self) -> Text<'_> {
         Text { first: &self.text, second: self.text_pair.as_deref() }
     }
 }
@@ -96,14 +97,15 @@ impl Question {
         Recipe { shape: self.shape(), keys }
     }
 
-    /// Computes those results of a text that are `wanted`, and gives each away as soon as it is there. What
-    /// the text demands is told as soon as it is tokenised. Once it is called off, the rest is
-    /// [`Failure::Cancelled`].
+    /// Computes those results of a text that are `wanted`, and gives each away as soon as it is there; a long search
+    /// writes down what it has found so far. What the text demands is told as soon as it is tokenised. Once it is
+    /// called off, the rest is [`Failure::Cancelled`].
     pub fn compute(
         self: &Arc<Self>,
         sent: &OwnedText,
         wanted: &[ResultKey],
         job: &Arc<Job>,
+        draft: &Draft,
         tell: impl FnOnce(Demand),
         give: &mut dyn FnMut(Computed),
     ) {
@@ -113,7 +115,7 @@ impl Question {
             Err(failure) => return fail(&parts, &failure, give),
         };
         let only: Vec<Part> = parts.iter().map(|(part, _)| *part).collect();
-        tell(self.demand(text.tokens.len(), &only));
+        tell(self.demand(text.tokens.len(), Some(&text), &only));
         let subject = match self.subject(text, self.kept_for(&only), job.clone()) {
             Ok(subject) => subject,
             Err(error) => return fail(&parts, &error.into(), give),
@@ -124,7 +126,7 @@ impl Question {
         };
         let mut had = Duration::ZERO;
         for (part, key) in parts {
-            let outcome = self.part(part, sent, &subject, explained.as_mut());
+            let outcome = self.part(part, sent, &subject, explained.as_mut(), draft);
             let took = job.had().saturating_sub(had);
             had += took;
             give(Computed { key, outcome, part: self.name(part), took });
@@ -140,13 +142,13 @@ impl Question {
             None => self.model().config().positions,
         };
         let tokens = probable_tokens(texts, most);
-        self.demand(tokens, &self.parts())
+        self.demand(tokens, None, &self.parts())
     }
 
-    /// What those parts of an answer about a text of so many tokens take that are `missing`.
-    pub fn exact_demand(&self, tokens: usize, missing: impl Fn(usize) -> bool) -> Demand {
+    /// What those parts of an answer about a text take that are `missing`.
+    pub fn exact_demand(&self, text: &EncodedText, missing: impl Fn(usize) -> bool) -> Demand {
         let parts = self.parts().into_iter().enumerate().filter(|(place, _)| missing(*place));
-        self.demand(tokens, &parts.map(|(_, part)| part).collect::<Vec<_>>())
+        self.demand(text.tokens.len(), Some(text), &parts.map(|(_, part)| part).collect::<Vec<_>>())
     }
 
     /// The names of an answer's parts, in the order of the recipe's keys: methods by their ids.
@@ -206,7 +208,10 @@ impl Question {
 
     /// The parts of an answer, in the order of the answer.
     fn parts(&self) -> Vec<Part> {
-        let mut parts = vec![Part::Reading];
+        let mut parts = Vec::new();
+        if self.shape().has_reading() {
+            parts.push(Part::Reading);
+        }
         match self {
             Question::Predict(_) => {}
             Question::Attention(_) => parts.push(Part::Attention),
@@ -317,11 +322,15 @@ impl Question {
         parts.iter().fold(Keep::Outputs, |keep, part| keep.and(kept(*part)))
     }
 
-    fn demand(&self, tokens: usize, parts: &[Part]) -> Demand {
+    /// What some parts of the answer about a text of so many tokens take, by the `text` itself where it is known.
+    fn demand(&self, tokens: usize, text: Option<&EncodedText>, parts: &[Part]) -> Demand {
         let model = self.model();
-        let extent = match self.windows() {
-            Some(windows) => Extent::in_windows(tokens, model.tokenizer().special_tokens(), windows),
-            None => Extent::whole(tokens),
+        let extent = match (self, self.windows()) {
+            (_, Some(windows)) => Extent::in_windows(tokens, model.tokenizer().special_tokens(), windows),
+            (Question::Inquiry(inquiry), None) => {
+                Extent { longest: inquiry.longest(tokens), ..Extent::whole(tokens) }
+            }
+            (_, None) => Extent::whole(tokens),
         };
         if parts.is_empty() {
             return Demand::nothing(extent);
@@ -343,8 +352,8 @@ impl Question {
                     demand.add(model, &Cost::exactly(norms, 0), &Cost::exactly(norms, 0));
                 }
                 (Question::Inquiry(inquiry), Part::Finding) => {
-                    demand.held += inquiry.bytes(tokens);
-                    let cost = inquiry.cost(tokens);
+                    demand.held += text.map_or_else(|| inquiry.bytes(tokens), |text| inquiry.bytes_of(text));
+                    let cost = text.map_or_else(|| inquiry.cost(tokens), |text| inquiry.cost_of(text));
                     demand.add(model, &cost, &cost);
                 }
                 // It also says what the network says as it is.
@@ -371,7 +380,8 @@ impl Question {
     /// text.
     ///
     /// # Errors
-    /// [`Failure::Text`], [`Failure::TooLarge`], [`Failure::Field`], [`Failure::TooManyTokens`].
+    /// [`Failure::Text`], [`Failure::TooLarge`], [`Failure::Field`], [`Failure::TooManyTokens`],
+    /// [`Failure::TooManyWords`].
     pub fn encode(&self, sent: &OwnedText) -> Result<EncodedText, Failure> {
         let text = match self.windows() {
             Some(windows) => windows.encode(self.model(), sent.as_text())?,
@@ -392,12 +402,13 @@ impl Question {
         sent: &OwnedText,
         subject: &Subject,
         explained: Option<&mut Explained<'_>>,
+        draft: &Draft,
     ) -> Result<Made, Failure> {
         match (self, part, explained) {
             (_, Part::Method(index), Some(explained)) => explained.by(index),
             (_, Part::Agreement, Some(explained)) => explained.agreement(),
             (Question::Attention(plan), Part::Attention, _) => looked_at(plan, subject),
-            (Question::Inquiry(inquiry), Part::Finding, _) => inquiry.find(subject),
+            (Question::Inquiry(inquiry), Part::Finding, _) => inquiry.find(sent, subject, draft),
             (_, Part::Sentences, _) => parts::sentences(subject.text()),
             _ => parts::reading(sent, subject, self.interventions()),
         }

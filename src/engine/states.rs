@@ -6,10 +6,11 @@ use serde_json::json;
 
 use super::answer::StatesView;
 use super::answer::states::encoded;
+use super::draft::Draft;
 use super::inquiry::Inquiry;
 use super::parts::Made;
 use super::plan::Invalid;
-use super::{Failure, attention};
+use super::{Failure, OwnedText, attention};
 use crate::explain::concept::Pooling;
 use crate::explain::{Cost, ExplainError, Output, Passes, Subject};
 use crate::identity::Shape;
@@ -168,7 +169,7 @@ impl Inquiry for StatesPlan {
         }
     }
 
-    fn find(&self, subject: &Subject) -> Result<Made, Failure> {
+    fn find(&self, _sent: &OwnedText, subject: &Subject, _draft: &Draft) -> Result<Made, Failure> {
         Made::new(&self.view(subject)?, &[])
     }
 }

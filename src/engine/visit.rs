@@ -9,11 +9,13 @@ use tokio::time::{Instant, timeout_at};
 use super::admission::Place;
 use super::computation::{Landed, Outcome, Work};
 use super::demand::Need;
+use super::draft::Draft;
 use super::flight::{Boarding, Lost, Ticket};
 use super::seconds::Seconds;
 use super::{Engine, Failure, OwnedText, Question, put_together};
 use crate::cache::durable::Unavailable;
 use crate::cache::memory::Record;
+use crate::cache::now;
 use crate::identity::{Recipe, ResponseId, ResultKey, Shape};
 use crate::metrics::Source;
 
@@ -31,11 +33,11 @@ pub struct Visit {
 /// An answer with what is to be said about it beside its bytes.
 #[derive(Debug)]
 pub struct Told {
-    /// Its identity.
-    pub id: ResponseId,
+    /// Its identity; none where it is not whole, because the time was over.
+    pub id: Option<ResponseId>,
     /// Which parts it has.
     pub shape: Shape,
-    /// JSON: a function of the id alone.
+    /// JSON: where there is an id, a function of it alone.
     pub body: Vec<u8>,
     /// Where its results came from.
     pub sources: Sources,
@@ -58,6 +60,14 @@ pub struct Sources {
     pub computed: usize,
     /// Computed for another request at the same time, here or on another server.
     pub collapsed: usize,
+}
+
+impl Told {
+    /// Where it can be had again; none where it was not kept.
+    pub fn location(&self) -> Option<String> {
+        let id = self.id.filter(|_| self.stored)?;
+        Some(format!("/v1/explanations/{id}"))
+    }
 }
 
 impl Visit {
@@ -133,7 +143,10 @@ impl Engine {
         }
         if gathered.lacks_any(&recipe) {
             let rest = self.fetch_rest(visit, question, &text, &recipe, &mut gathered);
-            timeout_at(visit.deadline, rest).await.unwrap_or(Err(visit.late()))?;
+            match timeout_at(visit.deadline, rest).await {
+                Ok(outcome) => outcome?,
+                Err(_) => return gathered.so_far(&recipe).ok_or(visit.late()),
+            }
         }
         self.tell(visit, recipe, gathered).await
     }
@@ -188,9 +201,9 @@ impl Engine {
         ] {
             self.metrics.results_used(source, count as u64);
         }
-        let body = put_together(id, &recipe, &records);
+        let body = put_together(Some(id), &recipe, &records);
         Ok(Told {
-            id,
+            id: Some(id),
             shape: recipe.shape,
             body,
             sources,
@@ -254,6 +267,8 @@ pub(super) struct Gathered {
     sources: Sources,
     queued: Duration,
     computed: Duration,
+    /// Of the flights that are waited for.
+    drafts: Vec<Draft>,
 }
 
 impl Gathered {
@@ -269,10 +284,11 @@ impl Gathered {
 
     /// Waits for flights, and takes what they bring.
     pub(super) async fn land_all(&mut self, tickets: Vec<Ticket<ResultKey, Outcome>>) -> Result<(), Failure> {
+        self.drafts.extend(tickets.iter().map(|ticket| ticket.draft().clone()));
         for mut ticket in tickets {
             let lost = |_: Lost| Failure::Internal("a computation ended without its result".into());
             let source = if ticket.is_first() { Source::Computed } else { Source::Collapsed };
-            for (key, outcome) in ticket.landed().await.map_err(lost)? {
+            while let Some((key, outcome)) = ticket.next_landed().await.map_err(lost)? {
                 let landed = outcome?;
                 let source = if landed.was_known { Source::Collapsed } else { source };
                 self.land(key, landed, source);
@@ -285,6 +301,22 @@ impl Gathered {
         self.add(key, landed.record, source);
         self.queued = self.queued.max(landed.queued);
         self.computed += landed.took;
+    }
+
+    /// The answer as far as it goes, where nothing is missing but a part that was written down as it was being found.
+    fn so_far(self, recipe: &Recipe) -> Option<Told> {
+        let (missing, known) = recipe.keys.split_last()?;
+        let is_missing = |key: &ResultKey| !self.records.contains_key(key);
+        if !is_missing(missing) || known.iter().any(is_missing) {
+            return None;
+        }
+        let found = self.drafts.iter().find_map(Draft::read)?;
+        let mut records: Vec<_> = known.iter().filter_map(|key| self.records.get(key).cloned()).collect();
+        records.push(Arc::new(Record::new(found.body, found.warnings, now())));
+        let body = put_together(None, recipe, &records);
+        let (shape, sources) = (recipe.shape, self.sources);
+        let (queued, computed) = (self.queued, self.computed);
+        Some(Told { id: None, shape, body, sources, stored: false, queued, computed })
     }
 
     pub(super) fn lacking(&self, recipe: &Recipe) -> Vec<ResultKey> {

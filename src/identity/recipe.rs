@@ -33,9 +33,17 @@ pub enum Shape {
     Erasure,
     /// Concepts that nobody has named.
     Discovery,
+    /// Texts near to one, of which the model says something else.
+    Counterfactuals,
+    /// What the model would say under changes to text and network.
+    WhatIf,
+    /// What the model would say without each word.
+    Grid,
+    /// What inside the network brings a change of the prediction about.
+    Mediation,
 }
 
-const SHAPES: [Shape; 14] = [
+const SHAPES: [Shape; 18] = [
     Shape::Predict,
     Shape::Explain,
     Shape::ExplainSentences,
@@ -50,6 +58,10 @@ const SHAPES: [Shape; 14] = [
     Shape::Decomposition,
     Shape::Erasure,
     Shape::Discovery,
+    Shape::Counterfactuals,
+    Shape::WhatIf,
+    Shape::Grid,
+    Shape::Mediation,
 ];
 
 impl Shape {
@@ -70,6 +82,34 @@ impl Shape {
             Shape::Decomposition => "decomposition",
             Shape::Erasure => "erasure",
             Shape::Discovery => "discovery",
+            Shape::Counterfactuals => "counterfactuals",
+            Shape::WhatIf => "what-if",
+            Shape::Grid => "grid",
+            Shape::Mediation => "mediation",
+        }
+    }
+
+    /// Whether its answers begin with the model's reading of a text: prediction, tokens and words.
+    pub fn has_reading(self) -> bool {
+        match self {
+            Shape::Predict
+            | Shape::Explain
+            | Shape::ExplainSentences
+            | Shape::ExplainAgreement
+            | Shape::ExplainSentencesAgreement
+            | Shape::Attention
+            | Shape::States
+            | Shape::ConceptScores
+            | Shape::ConceptEdits => true,
+            Shape::Concept
+            | Shape::Tcav
+            | Shape::Decomposition
+            | Shape::Erasure
+            | Shape::Discovery
+            | Shape::Counterfactuals
+            | Shape::WhatIf
+            | Shape::Grid
+            | Shape::Mediation => false,
         }
     }
 
@@ -80,7 +120,7 @@ impl Shape {
 }
 
 /// A response: its shape, and the keys of its results, that of the reading (prediction, tokens and
-/// words) first.
+/// words) first where there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
     /// How the results are put together.

@@ -100,7 +100,12 @@ pub fn bands(explanation: &Explanation) -> impl Iterator<Item = (f32, f32)> {
 
 /// Whether its texts are long.
 pub fn is_long(answer: &Answer) -> bool {
-    answer.words.len() > LONG
+    are_many(answer.words.len())
+}
+
+/// Whether texts of so many words are long.
+pub fn are_many(words: usize) -> bool {
+    words > LONG
 }
 
 /// The special tokens with their scores, where tokens have scores.

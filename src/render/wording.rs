@@ -4,7 +4,7 @@ use super::number::{percent, plain, signed};
 use super::palette::FAINTEST;
 use crate::engine::Answer;
 use crate::engine::answer::{
-    Action, ConvergenceView, Explanation, InterventionView, LabelScore, PredictionView,
+    Action, ConvergenceView, Explanation, InterventionView, LabelScore, ModelName, PredictionView,
 };
 use crate::explain::granularity::Granularity;
 use crate::explain::{Output, registry};
@@ -42,6 +42,15 @@ pub fn verdicts(prediction: &PredictionView) -> Vec<Verdict> {
     labels.into_iter().map(|label| Verdict { what: label.clone(), probability: probability(label) }).collect()
 }
 
+/// The same in one line: `positive 93.8 %`.
+pub fn said(prediction: &PredictionView) -> String {
+    let said = verdicts(prediction).into_iter().map(|verdict| match verdict.probability {
+        Some(probability) => format!("{} {probability}", isolated(&verdict.what)),
+        None => verdict.what,
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
 /// The likeliest labels with their probabilities, and how many more there are.
 pub fn labels(prediction: &PredictionView) -> String {
     let mut ranked: Vec<&LabelScore> = prediction.scores.iter().collect();
@@ -57,19 +66,21 @@ pub fn labels(prediction: &PredictionView) -> String {
 
 /// The model by id and the beginning of its fingerprint.
 pub fn model(answer: &Answer) -> String {
-    format!("{} · {}", answer.model.id, fingerprint(answer))
+    named(&answer.model)
+}
+
+/// The same, of its name alone.
+pub fn named(model: &ModelName) -> String {
+    format!("{} · {}", model.id, beginning(&model.fingerprint))
 }
 
 /// How the network was altered, and what it says as it is; none where it was not.
 pub fn altered(answer: &Answer) -> Option<String> {
     let changes: Vec<String> = answer.interventions.as_ref()?.iter().map(change).collect();
-    let without = answer.prediction_without.as_ref().map(|prediction| {
-        let said = verdicts(prediction).into_iter().map(|verdict| match verdict.probability {
-            Some(probability) => format!("{} {probability}", isolated(&verdict.what)),
-            None => verdict.what,
-        });
-        format!(" As it is, it says: {}.", said.collect::<Vec<_>>().join(", "))
-    });
+    let without = answer
+        .prediction_without
+        .as_ref()
+        .map(|prediction| format!(" As it is, it says: {}.", said(prediction)));
     Some(format!("Altered network: {}.{}", changes.join(", "), without.unwrap_or_default()))
 }
 
@@ -88,7 +99,11 @@ fn change(intervention: &InterventionView) -> String {
 
 /// The beginning of the model's fingerprint.
 pub fn fingerprint(answer: &Answer) -> String {
-    answer.model.fingerprint.chars().take(FINGERPRINT).collect()
+    beginning(&answer.model.fingerprint)
+}
+
+fn beginning(fingerprint: &str) -> String {
+    fingerprint.chars().take(FINGERPRINT).collect()
 }
 
 /// A method's name, or its id where the program that made the answer knew other methods.

@@ -33,6 +33,9 @@ const MOST_BATCH_BYTES: usize = 64 << 20;
 /// Bytes of the largest answer that is drawn: reading one takes many times its size in memory.
 const MOST_DRAWN_BYTES: usize = 8 << 20;
 
+/// How long drawing an answer that was cut short may take: its request's time is over before there is anything to draw.
+const DRAWING_GRACE: Duration = Duration::from_secs(2);
+
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -66,7 +69,7 @@ impl Asking {
                 let told = self.engine.ask(&self.visit, &question, text).await;
                 let told = told.map_err(|failure| Problem::of_failure(failure, &pointers))?;
                 let provenance = Provenance::of(&told);
-                let location = told.stored.then(|| format!("/v1/explanations/{}", told.id));
+                let location = told.location();
                 let mut response = single(told, form, &self.drawings, &self.visit).await?;
                 add_provenance(&mut response, &provenance, started.elapsed());
                 if let Some(location) = location {
@@ -116,6 +119,7 @@ impl Asking {
             });
             match outcome {
                 Ok(told) => {
+                    cut_short |= told.id.is_none();
                     provenance.add(&Provenance::of(&told));
                     body.extend_from_slice(&told.body);
                 }
@@ -151,7 +155,7 @@ pub async fn composed(
 ) -> Result<Response, Problem> {
     let form = accepts.choose(Representation::of(told.shape))?;
     let provenance = Provenance::of(&told);
-    let location = told.stored.then(|| format!("/v1/explanations/{}", told.id));
+    let location = told.location();
     let mut response = single(told, form, drawings, visit).await?;
     add_provenance(&mut response, &provenance, started.elapsed());
     if let Some(location) = location {
@@ -201,17 +205,25 @@ async fn single(
 ) -> Result<Response, Problem> {
     let (body, tag) = match representation {
         // The bytes are a function of the id, so the id is their tag.
-        Representation::Json => (told.body, told.id.to_string()),
+        Representation::Json => (told.body, told.id.map(|id| id.to_string())),
         Representation::Html | Representation::Svg | Representation::Tensors => {
+            let deadline = match told.id {
+                Some(_) => visit.deadline(),
+                None => tokio::time::Instant::now() + DRAWING_GRACE,
+            };
             let drawing = drawn(told.body, told.shape, representation, drawings);
-            let drawn = timeout_at(visit.deadline(), drawing).await;
+            let drawn = timeout_at(deadline, drawing).await;
             let drawn = drawn.unwrap_or_else(|_| Err(Problem::of_fault(&visit.late())))?;
             let tag = blake3::hash(&drawn).to_hex().to_string();
-            (drawn, tag)
+            (drawn, told.id.map(|_| tag))
         }
     };
     let mut response = with_body(body, representation.content_type());
-    insert(&mut response, header::ETAG, &format!("\"{tag}\""));
+    match tag {
+        Some(tag) => insert(&mut response, header::ETAG, &format!("\"{tag}\"")),
+        // What was cut short is no result.
+        None => insert(&mut response, header::CACHE_CONTROL, "no-store"),
+    }
     insert(&mut response, header::VARY, "accept");
     if matches!(representation, Representation::Html | Representation::Svg) {
         // Nothing in a page or picture of ours is meant to run or to load anything.

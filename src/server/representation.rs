@@ -49,9 +49,15 @@ impl Representation {
             | Shape::States
             | Shape::ConceptScores
             | Shape::ConceptEdits => &[Json, Html, Svg],
-            Shape::Concept | Shape::Tcav | Shape::Decomposition | Shape::Erasure | Shape::Discovery => {
-                &[Json, Svg]
-            }
+            Shape::Concept
+            | Shape::Tcav
+            | Shape::Decomposition
+            | Shape::Erasure
+            | Shape::Discovery
+            | Shape::Counterfactuals
+            | Shape::WhatIf
+            | Shape::Grid
+            | Shape::Mediation => &[Json, Svg],
         }
     }
 

@@ -42,6 +42,26 @@ pub fn optional_name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     name.map(|name| T::deserialize(name.into_deserializer())).transpose()
 }
 
+/// A list of names, or null.
+///
+/// # Errors
+/// Anything that is no list of strings, or has one that is none of the names.
+pub fn optional_names<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    let names = Option::<Vec<Name<T>>>::deserialize(deserializer)?;
+    Ok(names.map(|names| names.into_iter().map(|Name(name)| name).collect()))
+}
+
+/// One of a few names.
+struct Name<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Name<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(String::deserialize(deserializer)?.into_deserializer()).map(Name)
+    }
+}
+
 struct StrictVisitor;
 
 impl<'de> Visitor<'de> for StrictVisitor {

@@ -1,4 +1,5 @@
-//! Every request in `docs/http.md` gives the answer that stands under it, and its tables name what there is.
+//! Every request in `docs/http.md` gives the answer that stands under it, and its tables name what there is; and so does every
+//! request in `docs/counterfactuals.md` that has an answer under it.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +11,7 @@ use crate::support::golden::BUNDLED;
 use crate::support::server::{Answer, Settings, TestServer};
 
 const DOCUMENT: &str = include_str!("../../docs/http.md");
+const CAUSES: &str = include_str!("../../docs/counterfactuals.md");
 const OPENAPI: &str = include_str!("../../openapi/openapi.json");
 
 /// Stands for more of the same kind: the last item of an array, or a member of an object.
@@ -121,14 +123,18 @@ impl Shown {
             None => assert_eq!(text, "", "{place}: there is a body"),
             Some(shown) => {
                 assert!(!curl.keeps_body, "{place}: the body goes into a file");
-                let shown: Value =
-                    serde_json::from_str(shown).unwrap_or_else(|error| panic!("{place}: {error}: {shown}"));
-                let real = answer.json();
-                if let Err(where_) = alike_but_cut(&shown, &real, "") {
-                    panic!("{place}: at {where_}\nthe document shows {shown}\nbut the server answers {real}");
-                }
+                check_body(shown, &answer.json(), &place);
             }
         }
+    }
+}
+
+/// Checks what a document shows of a body, which may be cut.
+fn check_body(shown: &str, real: &Value, place: &str) {
+    let shown: Value =
+        serde_json::from_str(shown).unwrap_or_else(|error| panic!("{place}: {error}: {shown}"));
+    if let Err(where_) = alike_but_cut(&shown, real, "") {
+        panic!("{place}: at {where_}\nthe document shows {shown}\nbut the server answers {real}");
     }
 }
 
@@ -163,16 +169,16 @@ fn alike_but_cut(shown: &Value, real: &Value, at: &str) -> Result<(), String> {
     }
 }
 
-/// Fenced blocks in order, as language and content; nothing else in the document begins with a fence.
-fn blocks() -> Vec<(&'static str, &'static str)> {
+/// Fenced blocks of a document in order, as language and content; nothing else in it begins with a fence.
+fn blocks(document: &str) -> Vec<(&str, &str)> {
     let mut blocks = Vec::new();
-    let mut rest = DOCUMENT;
+    let mut rest = document;
     while let Some((_, from)) = rest.split_once("\n```") {
         let (language, from) = from.split_once('\n').expect("a fence ends its line");
         let (content, after) = from.split_once("\n```\n").expect("a block ends");
         blocks.push((language, content));
         // The end of the line may be the beginning of the next fence.
-        rest = &DOCUMENT[DOCUMENT.len() - after.len() - 1..];
+        rest = &document[document.len() - after.len() - 1..];
     }
     blocks
 }
@@ -195,7 +201,7 @@ fn every_curl_in_the_guide_gives_the_answer_under_it() {
         ..Settings::default()
     }
     .start();
-    let blocks = blocks();
+    let blocks = blocks(DOCUMENT);
     let mut run = 0;
     for (place, (language, command)) in blocks.iter().enumerate() {
         if *language != "sh" || !command.contains("curl") {
@@ -210,6 +216,32 @@ fn every_curl_in_the_guide_gives_the_answer_under_it() {
     let answers = blocks.iter().filter(|(language, _)| *language == "http").count();
     assert_eq!(answers, run, "an answer stands under no request");
     metrics_are_those_of(&server);
+}
+
+#[test]
+fn every_curl_in_the_guide_to_causes_gives_what_is_shown_of_its_answer() {
+    let server = TestServer::shared();
+    let blocks = blocks(CAUSES);
+    let (mut run, mut shown_of) = (0, 0);
+    for (place, (language, command)) in blocks.iter().enumerate() {
+        if *language != "sh" {
+            continue;
+        }
+        let curl = Curl::parse(command);
+        let answer = curl.send(&server);
+        run += 1;
+        let name = format!("{} {}", curl.path(), curl.data.as_deref().unwrap_or_default());
+        match blocks.get(place + 1) {
+            Some(("http", shown)) => Shown::parse(shown).check(&curl, &answer),
+            Some(("json", shown)) => check_body(shown, &answer.json(), &name),
+            _ => {
+                assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+                continue;
+            }
+        }
+        shown_of += 1;
+    }
+    assert_eq!((run, shown_of), (8, 5), "the guide has eight examples, five of them with an answer");
 }
 
 /// The table of metrics names every figure that the server has; two of them are born when they first count.

@@ -1,6 +1,7 @@
 //! The one shape of every answer about a text, as it stands in JSON.
 
 mod attention;
+mod causes;
 mod concepts;
 mod edits;
 mod explanation;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use attention::{AttentionView, HeadPlace, RouteView};
+pub use causes::*;
 pub use concepts::{ConceptName, ConceptScoreView, DerivativeView, LayerScore};
 pub use edits::{EditView, EditedWords, EditsView, FlipView, FlipsView, SweepPoint};
 pub use explanation::{ConvergenceView, Explanation, TargetView};
@@ -167,13 +169,14 @@ pub struct Warning {
 /// model does not predict `expected_label`), `concept_absent` (the model's states do not show a concept),
 /// `concept_unstable` (the direction of a concept hangs on its very examples), `too_few_random_sets` (with so few, no
 /// score of a concept can be told from chance), `tcav_saturated` (random concepts score 0 or 1, too),
-/// `class_without_texts` (a class is not tested, as there are no texts of it). `docs/quality.md` and `docs/concepts.md`
-/// have the thresholds.
-/// `concept_unstable` (the direction of a concept hangs on its very examples), `concept_not_relearnt` (its examples give
-/// another direction here than the one that is kept), `concept_remains` (it is found again after it was taken out).
-/// `docs/quality.md` and `docs/concepts.md` have the thresholds.
-/// `concept_unstable` (the direction of a concept hangs on its very examples), `fewer_components` (there are fewer
-/// directions to discover than were asked for). `docs/quality.md` and `docs/concepts.md` have the thresholds.
+/// `class_without_texts` (a class is not tested, as there are no texts of it), `concept_not_relearnt` (its examples give
+/// another direction here than the one that is kept), `concept_remains` (it is found again after it was taken out),
+/// `fewer_components` (there are fewer directions to discover than were asked for), `no_masked_lm` (no masked-LM head is at
+/// hand, so that nobody knows which words are expected), `disfluent` (the best counterfactual is hardly what a person would
+/// write), `budget_spent` (the budget ended the search before all was found that was asked for), `nothing_to_change` (there is no
+/// word that the strategies may change), `small_total_effect` (there
+/// is next to nothing to be mediated).
+/// `docs/quality.md`, `docs/concepts.md` and `docs/counterfactuals.md` have the thresholds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(example = "no_label_over_threshold")]
@@ -212,6 +215,16 @@ pub enum WarningCode {
     ConceptRemains,
     /// There are fewer directions to discover than were asked for.
     FewerComponents,
+    /// No masked-LM head is at hand, so that nobody knows which words are expected.
+    NoMaskedLm,
+    /// The best counterfactual is hardly what a person would write.
+    Disfluent,
+    /// The budget ended the search before all was found that was asked for.
+    BudgetSpent,
+    /// There is no word that the strategies may change.
+    NothingToChange,
+    /// There is next to nothing to be mediated.
+    SmallTotalEffect,
 }
 
 impl WarningCode {
@@ -235,6 +248,11 @@ impl WarningCode {
             WarningCode::ConceptNotRelearnt => "concept_not_relearnt",
             WarningCode::ConceptRemains => "concept_remains",
             WarningCode::FewerComponents => "fewer_components",
+            WarningCode::NoMaskedLm => "no_masked_lm",
+            WarningCode::Disfluent => "disfluent",
+            WarningCode::BudgetSpent => "budget_spent",
+            WarningCode::NothingToChange => "nothing_to_change",
+            WarningCode::SmallTotalEffect => "small_total_effect",
         }
     }
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::engine::Failure;
 use crate::engine::answer::{
     EditView, EditedWords, EditsView, Explanation, FlipView, FlipsView, PredictionView, SweepPoint,
     TargetView, Warning,
 };
+use crate::engine::draft::Draft;
 use crate::engine::inquiry::Inquiry;
 use crate::engine::parts::Made;
-use crate::engine::plan::{Invalid, Target, by_index, by_label};
+use crate::engine::plan::{Invalid, Target, class, likeliest};
+use crate::engine::{Failure, OwnedText};
 use crate::explain::concept::Direction;
 use crate::explain::concept::known::KnownConcept;
 use crate::explain::granularity::Granularity;
@@ -238,28 +239,6 @@ impl Flip {
     }
 }
 
-/// The class that is followed where the predicted one is asked for: of several labels the likeliest.
-fn likeliest(prediction: &Prediction) -> usize {
-    let logits = &prediction.logits;
-    let classes = prediction.predicted_classes().into_iter();
-    classes.reduce(|best, other| if logits[other] > logits[best] { other } else { best }).unwrap_or(0)
-}
-
-/// The class that is named; none for the predicted one.
-fn class(target: &Target, model: &Model) -> Result<Option<usize>, Invalid> {
-    const FIELD: &str = "/target";
-    let choices = "use \"predicted\", an index";
-    match target {
-        Target::Predicted => Ok(None),
-        Target::Index(index) => by_index(*index, model, FIELD, choices).map(Some),
-        Target::Label(label) => by_label(label, model, FIELD, choices).map(Some),
-        Target::All | Target::Expected(_) => {
-            let remedy = format!("{choices}, or a label");
-            Err(Invalid::new(FIELD, "one class is followed at a time", remedy))
-        }
-    }
-}
-
 /// A method with its usual options.
 fn configured(id: &str, model: &Model) -> Result<Box<dyn Configured>, Invalid> {
     const FIELD: &str = "/attribution";
@@ -359,7 +338,7 @@ impl Inquiry for EditsPlan {
         }
     }
 
-    fn find(&self, subject: &Subject) -> Result<Made, Failure> {
+    fn find(&self, _sent: &OwnedText, subject: &Subject, _draft: &Draft) -> Result<Made, Failure> {
         let (view, warnings) = self.found(subject)?;
         Made::new(&view, &warnings)
     }

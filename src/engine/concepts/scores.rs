@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::engine::Failure;
 use crate::engine::answer::{ConceptScoreView, DerivativeView, LayerScore, TargetView};
+use crate::engine::draft::Draft;
 use crate::engine::inquiry::Inquiry;
 use crate::engine::parts::Made;
 use crate::engine::states::slope;
+use crate::engine::{Failure, OwnedText};
 use crate::explain::concept::known::KnownConcept;
 use crate::explain::concept::{Direction, Pooling};
 use crate::explain::{Cost, ExplainError, Output, Passes, Subject};
@@ -143,7 +144,7 @@ impl Inquiry for ScoresPlan {
         2 * BYTES_A_SCORE * tokens * self.concepts.len()
     }
 
-    fn find(&self, subject: &Subject) -> Result<Made, Failure> {
+    fn find(&self, _sent: &OwnedText, subject: &Subject, _draft: &Draft) -> Result<Made, Failure> {
         Made::new(&self.views(subject)?, &[])
     }
 }

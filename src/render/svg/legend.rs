@@ -18,15 +18,20 @@ pub fn draw(canvas: &mut Canvas, explanation: &Explanation, largest: f32) {
         return;
     }
     let (against, speaks_for) = wording::scale_ends(explanation, largest);
+    between(canvas, against.as_deref(), &speaks_for);
+}
+
+/// Draws the colours between what stands at both ends; without the first, those of one sign alone.
+pub fn between(canvas: &mut Canvas, against: Option<&str>, speaks_for: &str) {
     let mut x = MARGIN;
     if let Some(against) = against {
-        x = word(canvas, x, &against);
+        x = word(canvas, x, against);
         x = scale(canvas, x, "against", (1..=LEVELS).rev()) + STEP.0;
     } else {
         x = word(canvas, x, "0");
     }
     x = scale(canvas, x, "for", 1..=LEVELS);
-    x = word(canvas, x + 8.0, &speaks_for);
+    x = word(canvas, x + 8.0, speaks_for);
     word(canvas, x + 10.0, &wording::faintest());
     canvas.skip(NOTE.line);
 }

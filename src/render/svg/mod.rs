@@ -3,6 +3,7 @@
 mod attention;
 mod bars;
 mod canvas;
+mod causes;
 mod concepts;
 mod direction;
 mod layout;
@@ -20,7 +21,7 @@ use texts::Said;
 use super::units::{special, units};
 use super::{palette, quality, wording};
 use crate::engine::Answer;
-use crate::engine::answer::{AgreementView, Explanation};
+use crate::engine::answer::{AgreementView, Explanation, PredictionView, Warning};
 use crate::identity::Shape;
 
 /// Pixels of a picture of a text.
@@ -30,7 +31,7 @@ const WIDTH: f32 = 760.0;
 pub fn answer(answer: &Answer) -> String {
     let mut canvas = Canvas::new(attention_width(answer).max(WIDTH));
     header(&mut canvas, answer);
-    warnings(&mut canvas, answer);
+    warnings(&mut canvas, &answer.warnings);
     match (&answer.attention, answer.explanations.as_deref()) {
         (Some(view), _) => attention::draw(&mut canvas, view, &answer.tokens),
         (None, None) if answer.concepts.is_some() => concepts::scores::draw(&mut canvas, answer),
@@ -46,7 +47,8 @@ pub fn answer(answer: &Answer) -> String {
     canvas.finish(&label(answer))
 }
 
-/// What was made of many answers as a whole SVG document; none of answers about one text, which [`answer`] draws.
+/// What has a form of its own (counterfactuals, what was made of many answers) as a whole SVG document; none of answers
+/// about one text, which [`answer`] draws.
 ///
 /// # Errors
 /// The body is none of the shape.
@@ -60,12 +62,16 @@ pub fn composed(shape: Shape, body: &[u8]) -> serde_json::Result<Option<String>>
         | Shape::Attention
         | Shape::States
         | Shape::ConceptScores
-        | Shape::ConceptEdits => Ok(None),
+        | Shape::ConceptEdits
+        | Shape::Concept => Ok(None),
         Shape::Tcav => Ok(Some(concepts::tcav::draw(&serde_json::from_slice(body)?))),
         Shape::Decomposition => Ok(Some(concepts::decomposition::draw(&serde_json::from_slice(body)?))),
         Shape::Erasure => Ok(Some(concepts::erasure::draw(&serde_json::from_slice(body)?))),
         Shape::Discovery => Ok(Some(concepts::discovery::draw(&serde_json::from_slice(body)?))),
-        Shape::Concept => Ok(None),
+        Shape::Counterfactuals => Ok(Some(causes::counterfactuals::draw(&serde_json::from_slice(body)?))),
+        Shape::WhatIf => Ok(Some(causes::what_if::draw(&serde_json::from_slice(body)?))),
+        Shape::Grid => Ok(Some(causes::grid::draw(&serde_json::from_slice(body)?))),
+        Shape::Mediation => Ok(Some(causes::mediation::draw(&serde_json::from_slice(body)?))),
     }
 }
 
@@ -92,24 +98,11 @@ fn attention_width(answer: &Answer) -> f32 {
 
 /// The picture in one line, for who cannot see it.
 fn label(answer: &Answer) -> String {
-    format!("{}: {}", verdict(answer), wording::shortened(&answer.text, 100))
-}
-
-fn verdict(answer: &Answer) -> String {
-    let verdicts = wording::verdicts(&answer.prediction).into_iter();
-    let said = verdicts.map(|verdict| match verdict.probability {
-        Some(probability) => format!("{} {probability}", wording::isolated(&verdict.what)),
-        None => verdict.what,
-    });
-    said.collect::<Vec<_>>().join(", ")
+    format!("{}: {}", wording::said(&answer.prediction), wording::shortened(&answer.text, 100))
 }
 
 fn header(canvas: &mut Canvas, answer: &Answer) {
-    for verdict in wording::verdicts(&answer.prediction) {
-        let probability = verdict.probability.map(|probability| format!(" {probability}"));
-        canvas.heading(&HEADLINE, &verdict.what, &probability.unwrap_or_default());
-    }
-    canvas.skip(2.0);
+    headline(canvas, &answer.prediction);
     canvas.paragraph(&NOTE, &wording::model(answer));
     if let Some(altered) = wording::altered(answer) {
         canvas.paragraph(&NOTE, &altered);
@@ -117,6 +110,14 @@ fn header(canvas: &mut Canvas, answer: &Answer) {
     if answer.prediction.scores.len() > 1 {
         canvas.paragraph(&NOTE, &wording::labels(&answer.prediction));
     }
+}
+
+fn headline(canvas: &mut Canvas, prediction: &PredictionView) {
+    for verdict in wording::verdicts(prediction) {
+        let probability = verdict.probability.map(|probability| format!(" {probability}"));
+        canvas.heading(&HEADLINE, &verdict.what, &probability.unwrap_or_default());
+    }
+    canvas.skip(2.0);
 }
 
 fn explanation(canvas: &mut Canvas, answer: &Answer, explanation: &Explanation) {
@@ -157,11 +158,11 @@ fn plain_texts(canvas: &mut Canvas, answer: &Answer) {
     canvas.skip(10.0);
 }
 
-fn warnings(canvas: &mut Canvas, answer: &Answer) {
-    if !answer.warnings.is_empty() {
+fn warnings(canvas: &mut Canvas, warnings: &[Warning]) {
+    if !warnings.is_empty() {
         canvas.skip(10.0);
     }
-    for warning in &answer.warnings {
+    for warning in warnings {
         canvas.heading(&WARNING, "Warning.", &format!(" {}", warning.message));
     }
 }

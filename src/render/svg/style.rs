@@ -38,13 +38,15 @@ const SHAPES: &str = "\
 text{white-space:pre}
 .bold{font-weight:600;unicode-bidi:isolate}
 .unseen{text-decoration:line-through}
-.rule,.frame,.axis,.underline,.whisker,.line,.chance{fill:none}
+.inserted{font-weight:600}
+.rule,.frame,.axis,.underline,.strike,.whisker,.line,.chance{fill:none}
 .line{stroke-width:1.75;stroke-linejoin:round}
 .chance{stroke-width:1.25;stroke-dasharray:3 3}
 .whisker{stroke-width:1.25}
-.underline{stroke-width:1.5}
+.underline,.strike{stroke-width:1.5}
 .underline.against{stroke-dasharray:2 2}
 .heat{fill:none;stroke-width:1;shape-rendering:crispEdges}
+.map{shape-rendering:crispEdges}
 .cell{fill:none;pointer-events:all}
 .member{fill:none;stroke-width:1.25}
 .route,.casing{fill:none;stroke-linejoin:round;stroke-linecap:round}
@@ -68,6 +70,8 @@ fn colours(out: &mut String, theme: &Theme) {
         ("paper", theme.paper),
         ("bar.for", theme.mark_for),
         ("dot", theme.mark_for),
+        ("inserted", theme.mark_for),
+        ("deleted", theme.mark_against),
         ("bar.against", theme.mark_against),
         ("band", theme.rule),
         ("mass", theme.quiet),
@@ -84,6 +88,7 @@ fn colours(out: &mut String, theme: &Theme) {
         ("member", theme.ink),
         ("route", theme.heat),
         ("casing", theme.paper),
+        ("strike", theme.mark_against),
         ("underline.for", theme.mark_for),
         ("underline.against", theme.mark_against),
     ];

@@ -146,14 +146,15 @@ pub fn chips(canvas: &mut Canvas, special: &[(&str, f32)], largest: f32) {
 }
 
 /// What draws the lines of a text.
-struct Pen<'a> {
-    style: &'a TextStyle,
+pub struct Pen<'a> {
+    /// How its letters look.
+    pub style: &'a TextStyle,
     /// The left edge of the text.
-    left: f32,
+    pub left: f32,
     /// The top of the line.
-    top: f32,
+    pub top: f32,
     /// The largest |score|, which has the deepest colour.
-    largest: f32,
+    pub largest: f32,
 }
 
 impl Pen<'_> {
@@ -162,39 +163,51 @@ impl Pen<'_> {
         (1.4 * self.style.size).round()
     }
 
-    fn baseline(&self) -> f32 {
+    /// Where the letters of the line stand.
+    pub fn baseline(&self) -> f32 {
         self.top + ABOVE_TINT + 0.76 * self.tint()
     }
 
     /// One unit, or what of it stands on one line.
     fn scored(&self, canvas: &mut Canvas, run: &[Item], score: f32) {
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { return };
         let content: String = run.iter().map(|item| item.text.as_str()).collect();
         canvas.put(format_args!(
             "<g><title>{} {}</title>",
             escape(&isolated(&content)),
             signed(score.into())
         ));
-        let class = palette::class(score, self.largest);
+        self.tinted(canvas, run, score);
+        canvas.put(format_args!("</g>\n"));
+    }
+
+    /// Left, top, width and height in pixels of the ground under what stands on one line.
+    pub fn ground(&self, run: &[Item]) -> [f32; 4] {
+        let left = run.first().map_or(0.0, |first| first.x);
+        let right = run.last().map_or(left, |last| last.x + last.width);
         // A hair of the ground shows between two units that touch.
-        let (left, tinted) = (self.left + first.x + 0.5, last.x + last.width - first.x - 1.0);
-        let (left, tinted, top) = (length(left), length(tinted.max(1.0)), self.top + ABOVE_TINT);
+        [self.left + left + 0.5, self.top + ABOVE_TINT, (right - left - 1.0).max(1.0), self.tint()]
+    }
+
+    /// Words on the colour of a score.
+    pub fn tinted(&self, canvas: &mut Canvas, run: &[Item], score: f32) {
+        let class = palette::class(score, self.largest);
+        let [left, top, tinted, height] = self.ground(run);
+        let (left, tinted) = (length(left), length(tinted));
         if let Some(class) = &class {
             canvas.put(format_args!(
-                "<rect class=\"{class}\" x=\"{left}\" y=\"{}\" width=\"{tinted}\" height=\"{}\" rx=\"2\"/>",
-                length(top),
-                self.tint()
+                "<rect class=\"{class}\" x=\"{left}\" y=\"{}\" width=\"{tinted}\" height=\"{height}\" rx=\"2\"/>",
+                length(top)
             ));
         }
         run.iter().for_each(|item| self.word(canvas, item, ""));
         if class.is_some() {
-            let (sign, y) = (palette::sign(score), length(top + self.tint()));
+            let (sign, y) = (palette::sign(score), length(top + height));
             canvas.put(format_args!("<path class=\"underline {sign}\" d=\"M{left} {y}h{tinted}\"/>"));
         }
-        canvas.put(format_args!("</g>\n"));
     }
 
-    fn word(&self, canvas: &mut Canvas, item: &Item, class: &str) {
+    /// What stands between spaces; `class` is markup.
+    pub fn word(&self, canvas: &mut Canvas, item: &Item, class: &str) {
         if item.text == " " {
             return;
         }

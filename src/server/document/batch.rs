@@ -1,9 +1,12 @@
 //! The shapes of batches, for the API's description: they are read and written piece by piece.
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use serde::Serialize;
-use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, AnyOfBuilder, ArrayBuilder, ObjectBuilder, SchemaType, Type,
+};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -29,6 +32,53 @@ enum BatchItem {
     Answer(Box<Answer>),
     /// What is wrong with the text.
     Failed(Failed),
+}
+
+/// What a batch is answered with where an answer is a form of its own, `V`.
+pub struct BatchOf<V>(PhantomData<V>);
+
+impl<V: ToSchema> BatchOf<V> {
+    /// Its own schema and those that it refers to, each with its name.
+    pub fn all_schemas() -> Vec<(String, RefOr<Schema>)> {
+        let mut schemas = vec![(Self::name().into_owned(), Self::schema())];
+        Self::schemas(&mut schemas);
+        schemas
+    }
+}
+
+impl<V: ToSchema> PartialSchema for BatchOf<V> {
+    fn schema() -> RefOr<Schema> {
+        let item = AnyOfBuilder::new()
+            .item(Ref::from_schema_name(V::name()))
+            .item(Ref::from_schema_name(Failed::name()))
+            .description(Some("An answer, or what is wrong with the text."));
+        let results = ArrayBuilder::new()
+            .items(item)
+            .description(Some(
+                "One for each text, in the order they were sent: the answer it would have alone, or what is wrong.",
+            ))
+            .examples([serde_json::json!([])]);
+        let batch = ObjectBuilder::new()
+            .property("results", results)
+            .required("results")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .description(Some("What a batch is answered with."));
+        batch.into()
+    }
+}
+
+impl<V: ToSchema> ToSchema for BatchOf<V> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("BatchOf{}", V::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        for (name, schema) in [(V::name(), V::schema()), (Failed::name(), Failed::schema())] {
+            schemas.push((name.into_owned(), schema));
+        }
+        V::schemas(schemas);
+        Failed::schemas(schemas);
+    }
 }
 
 /// A text of a batch that has no answer.

@@ -10,11 +10,12 @@ use std::sync::LazyLock;
 use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
 
-pub use batch::{Batch, Failed, TextOrPair};
+pub use batch::{Batch, BatchOf, Failed, TextOrPair};
 pub use dry_run::{DryRun, DryRunItem};
 pub use options::{MethodOptions, method_ids};
 
 use crate::engine::Answer;
+use crate::engine::answer::{CounterfactualsView, GridView, WhatIfView};
 use crate::server::problem::Problem;
 
 /// What does not stand at a handler.
@@ -36,6 +37,7 @@ use crate::server::problem::Problem;
         (name = "jobs", description = "Questions about whole datasets, answered in the background"),
         (name = "summaries", description = "What the answers of a job have in common, how those of two jobs differ, and which method to believe"),
         (name = "concepts", description = "What people speak of, as directions in the model's states: learnt, tested, taken apart, pushed, erased and found"),
+        (name = "causes", description = "What would have to change, and what inside the model did it"),
         (name = "catalogue", description = "What is served"),
         (name = "operations", description = "For those who run the server")
     )
@@ -54,6 +56,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let (_, mut document) = routes.split_for_parts();
     let components = document.components.get_or_insert_default();
     components.responses.extend(responses::problem_components());
+    let schemas = &mut components.schemas;
+    schemas.extend(BatchOf::<CounterfactualsView>::all_schemas());
+    schemas.extend(BatchOf::<GridView>::all_schemas());
+    schemas.extend(BatchOf::<WhatIfView>::all_schemas());
     for (alias, path, operation_id) in ALIASES {
         if let Some(item) = document.paths.paths.get(path).cloned() {
             document.paths.paths.insert(alias.into(), renamed(item, operation_id));

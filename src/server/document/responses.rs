@@ -9,16 +9,25 @@ use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Content, Header, Ref, RefOr, Schema};
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::concept::DiscoveryView;
+use crate::concept::decomposing::DecompositionView;
+use crate::concept::erasing::ErasureView;
+use crate::concept::tcav::TcavView;
 use crate::engine::Answer;
-use crate::server::document::{Batch, DryRun};
+use crate::engine::answer::{CounterfactualsView, GridView, MediationView, WhatIfView};
+use crate::server::document::DryRun;
 use crate::server::problem::{Kind, Problem};
 
 /// Real answers to show.
 pub trait Examples {
+    /// The shape of an answer to one text.
+    type Answer: ToSchema;
+    /// The shape of an answer to a batch.
+    type Batch: ToSchema;
     /// Whether the answers have attention, which can be had as tensors.
     const HAS_TENSORS: bool = false;
     /// What the answer is about.
@@ -70,6 +79,9 @@ pub struct ConceptProblems;
 /// The problems of a path about one concept.
 pub struct FoundConceptProblems;
 
+/// The problems of a path about a text and its counterfactual.
+pub struct CauseProblems;
+
 /// The responses of a path that needs no engine: its problems alone.
 pub struct PlainProblems;
 
@@ -83,7 +95,7 @@ type Responses = BTreeMap<String, RefOr<Response>>;
 impl<E: Examples> IntoResponses for TextResponses<E> {
     fn responses() -> Responses {
         let answer = ContentBuilder::new()
-            .schema(Some(one_or_many()))
+            .schema(Some(one_or_many::<E>()))
             .examples_from_iter([
                 ("one", example("One text", E::ONE)),
                 ("many", example("A batch; an item that fails spoils no other", E::MANY)),
@@ -111,7 +123,7 @@ impl<E: Examples> IntoResponses for TextResponses<E> {
 impl IntoResponses for RecallResponses {
     fn responses() -> Responses {
         let answer = ContentBuilder::new()
-            .schema(Some(reference::<Answer>()))
+            .schema(Some(any_answer()))
             .example(Some(parsed(include_str!("../../../openapi/examples/explain.json"))))
             .build();
         let response = drawn(
@@ -198,6 +210,12 @@ impl IntoResponses for FoundConceptProblems {
     }
 }
 
+impl IntoResponses for CauseProblems {
+    fn responses() -> Responses {
+        problems(&[400, 406, 408, 413, 415, 422, 429, 500, 503, 504])
+    }
+}
+
 impl IntoResponses for PlainProblems {
     fn responses() -> Responses {
         problems(&[400, 500])
@@ -275,9 +293,25 @@ fn text_content(example: &str) -> Content {
     ContentBuilder::new().schema(Some(text)).example(Some(Value::String(example.into()))).build()
 }
 
-fn one_or_many() -> Schema {
-    let answers = OneOfBuilder::new().item(reference::<Answer>()).item(reference::<Batch>());
+fn one_or_many<E: Examples>() -> Schema {
+    let answers = OneOfBuilder::new().item(reference::<E::Answer>()).item(reference::<E::Batch>());
     answers.item(reference::<DryRun>()).into()
+}
+
+/// Whatever has an id: an answer about a text, or one with a form of its own.
+fn any_answer() -> Schema {
+    let of_texts = AnyOfBuilder::new()
+        .item(reference::<Answer>())
+        .item(reference::<CounterfactualsView>())
+        .item(reference::<WhatIfView>())
+        .item(reference::<GridView>())
+        .item(reference::<MediationView>());
+    let of_concepts = of_texts
+        .item(reference::<TcavView>())
+        .item(reference::<DecompositionView>())
+        .item(reference::<ErasureView>())
+        .item(reference::<DiscoveryView>());
+    of_concepts.into()
 }
 
 fn reference<T: ToSchema>() -> Ref {

@@ -52,6 +52,14 @@ impl Problem {
             ),
             Problem::from(JobError::KeyOfAnother),
             of_text(EncodeError::TooLong { tokens: 802, limit: 512 }),
+            Problem::of_failure(
+                Failure::UnequalLengths {
+                    pointer: "/counterfactual".into(),
+                    tokens: ["[CLS]", "good", "[SEP]"].map(String::from).into(),
+                    others: ["[CLS]", "un", "##good", "[SEP]"].map(String::from).into(),
+                },
+                &Pointers::alone(),
+            ),
             Problem::of_fault(&Failure::TooLarge { amount: 18_874_368, limit: 5_000_000, unit: "weights" }),
             Problem::of_failure(Failure::NotFinite, &Pointers::alone()),
             Problem::of_fault(&Failure::Overloaded {

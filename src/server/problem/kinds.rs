@@ -77,6 +77,11 @@ pub(super) static KEY_REUSED: Kind = kind(
 );
 static TOO_LONG: Kind =
     kind("text-too-long", StatusCode::UNPROCESSABLE_ENTITY, "The text is longer than the model takes");
+static UNEQUAL_LENGTHS: Kind = kind(
+    "unequal-lengths",
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "Two texts have to have as many tokens and have not",
+);
 pub(super) static ANSWER_TOO_LARGE: Kind =
     kind("answer-too-large", StatusCode::UNPROCESSABLE_ENTITY, "The answer would be too large");
 static NOT_FINITE: Kind = kind(
@@ -96,7 +101,7 @@ static DEADLINE: Kind =
 
 impl Kind {
     /// All kinds, by status.
-    pub fn all() -> [&'static Kind; 34] {
+    pub fn all() -> [&'static Kind; 35] {
         [
             &MALFORMED_JSON,
             &UNREADABLE_BODY,
@@ -124,6 +129,7 @@ impl Kind {
             &INVALID,
             &KEY_REUSED,
             &TOO_LONG,
+            &UNEQUAL_LENGTHS,
             &ANSWER_TOO_LARGE,
             &NOT_FINITE,
             &OVERLOADED,
@@ -299,6 +305,17 @@ impl Problem {
                 problem.0.limit = Some(limit);
                 problem
             }
+            Failure::TooManyWords { .. } => {
+                let remedy = "send a shorter text, or its parts one by one as `texts`";
+                Problem::invalid(pointers.text.clone(), failure.to_string(), remedy)
+            }
+            Failure::UnequalLengths { ref pointer, ref tokens, ref others } => {
+                let mut problem = Problem::new(&UNEQUAL_LENGTHS, failure.to_string())
+                    .at(pointer.clone())
+                    .with_remedy("choose words of as many tokens; `tokenisations` shows both texts as the model has them");
+                problem.0.tokenisations = Some([tokens.clone(), others.clone()]);
+                problem
+            }
             Failure::NotFinite => Problem::of_fault(&failure).at(pointers.text.clone()),
             failure => Problem::of_fault(&failure),
         }
@@ -332,6 +349,8 @@ impl Problem {
             | Failure::Field(_)
             | Failure::At { .. }
             | Failure::TooManyTokens { .. }
+            | Failure::TooManyWords { .. }
+            | Failure::UnequalLengths { .. }
             | Failure::Cancelled
             | Failure::Internal(_) => {
                 tracing::error!(error = %failure, "an explanation failed");

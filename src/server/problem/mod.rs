@@ -95,6 +95,10 @@ struct Members {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = 512)]
     limit: Option<usize>,
+    /// The tokens of two texts that have to have as many and have not; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_items = 2, max_items = 2, example = json!([["[CLS]", "good", "[SEP]"], ["[CLS]", "un", "##good", "[SEP]"]]))]
+    tokenisations: Option<[Vec<String>; 2]>,
     /// The request's name, as in the `X-Request-Id` header and in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(
@@ -121,6 +125,7 @@ impl Problem {
             remedy: None,
             tokens: None,
             limit: None,
+            tokenisations: None,
             request_id: None,
             retry_after: None,
         }))

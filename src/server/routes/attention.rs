@@ -7,13 +7,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::engine::{
-    AttentionPlan, AttentionRequest, Engine, Extra, GroupOptions, Question, RouteOptions, SpecialTokenRows,
-    Visit,
+    Answer, AttentionPlan, AttentionRequest, Engine, Extra, GroupOptions, Question, RouteOptions,
+    SpecialTokenRows, Visit,
 };
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
-use crate::server::document::TextOrPair;
 use crate::server::document::responses::{Examples, TextResponses};
+use crate::server::document::{Batch, TextOrPair};
 use crate::server::input::Input;
 use crate::server::json_body::{JsonBody, options};
 use crate::server::problem::Problem;
@@ -106,6 +106,8 @@ impl AttentionBody {
 pub struct AttentionExamples;
 
 impl Examples for AttentionExamples {
+    type Answer = Answer;
+    type Batch = Batch;
     const HAS_TENSORS: bool = true;
     const DESCRIPTION: &'static str = "The prediction with attention maps; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../openapi/examples/attention.json");

@@ -11,13 +11,13 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::engine::plan::ExplainRequest;
-use crate::engine::{Engine, ExpectedLabel, ExplainPlan, Question, Target, Visit, WindowsRequest};
+use crate::engine::{Answer, Engine, ExpectedLabel, ExplainPlan, Question, Target, Visit, WindowsRequest};
 use crate::explain::faithfulness::Depth;
 use crate::explain::granularity::Granularity;
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
 use crate::server::document::responses::{Examples, TextResponses};
-use crate::server::document::{MethodOptions, TextOrPair, method_ids};
+use crate::server::document::{Batch, MethodOptions, TextOrPair, method_ids};
 use crate::server::input::Input;
 use crate::server::json_body::{JsonBody, options};
 use crate::server::problem::Problem;
@@ -146,6 +146,8 @@ impl ExplainBody {
 pub struct ExplainExamples;
 
 impl Examples for ExplainExamples {
+    type Answer = Answer;
+    type Batch = Batch;
     const DESCRIPTION: &'static str = "The prediction with its explanations; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../openapi/examples/explain.json");
     const MANY: &'static str = include_str!("../../../openapi/examples/explain-batch.json");
@@ -237,7 +239,7 @@ impl Visitor<'_> for TargetVisitor {
 
 /// An [`ExpectedLabel`] as JSON has it: a label or an index.
 #[derive(Debug)]
-struct ExpectedField(ExpectedLabel);
+pub(super) struct ExpectedField(pub ExpectedLabel);
 
 impl<'de> Deserialize<'de> for ExpectedField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

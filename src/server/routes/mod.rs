@@ -1,6 +1,7 @@
 //! One file per resource: its handlers with their request and response types.
 
 pub mod attention;
+pub mod causes;
 pub mod concepts;
 pub mod datasets;
 pub mod explain;

@@ -6,11 +6,11 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::engine::{Engine, PredictPlan, Question, Visit, WindowsRequest};
+use crate::engine::{Answer, Engine, PredictPlan, Question, Visit, WindowsRequest};
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
-use crate::server::document::TextOrPair;
 use crate::server::document::responses::{Examples, TextResponses};
+use crate::server::document::{Batch, TextOrPair};
 use crate::server::input::Input;
 use crate::server::json_body::{JsonBody, options};
 use crate::server::problem::Problem;
@@ -71,6 +71,8 @@ impl PredictBody {
 pub struct PredictExamples;
 
 impl Examples for PredictExamples {
+    type Answer = Answer;
+    type Batch = Batch;
     const DESCRIPTION: &'static str = "The prediction; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../openapi/examples/predict.json");
     const MANY: &'static str = include_str!("../../../openapi/examples/predict-batch.json");

@@ -6,12 +6,12 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::engine::{Engine, Question, StatesPlan, StatesRequest, Visit};
+use crate::engine::{Answer, Engine, Question, StatesPlan, StatesRequest, Visit};
 use crate::explain::concept::Pooling;
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
-use crate::server::document::TextOrPair;
 use crate::server::document::responses::{Examples, TextResponses};
+use crate::server::document::{Batch, TextOrPair};
 use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
@@ -75,6 +75,8 @@ impl StatesBody {
 pub struct StatesExamples;
 
 impl Examples for StatesExamples {
+    type Answer = Answer;
+    type Batch = Batch;
     const DESCRIPTION: &'static str = "The prediction with hidden states; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../openapi/examples/states.json");
     const MANY: &'static str = include_str!("../../../openapi/examples/states-batch.json");

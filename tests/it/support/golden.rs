@@ -41,6 +41,12 @@ const TINY: [&str; 8] =
 /// The models that have golden values of concepts.
 pub const WITH_CONCEPTS: [&str; 5] = ["three-labels", "multi-label", "regression", "pairs", BUNDLED];
 
+/// The models that have golden values of causes: of texts with inner values of their counterfactuals.
+pub const WITH_CAUSES: [&str; 5] = WITH_CONCEPTS;
+
+/// The models with a masked-LM head.
+pub const WITH_MASKED_LM: [&str; 2] = ["three-labels", BUNDLED];
+
 /// The bundled model's id and directory.
 pub const BUNDLED: &str = "movie-reviews";
 
@@ -78,14 +84,27 @@ impl Golden {
 
     /// The models with golden values of concepts, on our kernels and on candle.
     pub fn of_concepts() -> Vec<Golden> {
-        let of = |name: &&str| WITH_CONCEPTS.contains(name);
-        let models = Self::on_fast_operators().filter(|(name, _)| of(name));
-        models.map(|(name, on)| Golden::on(name, &format!("concepts-{name}"), &on)).collect()
+        Self::of_group("concepts", &WITH_CONCEPTS)
+    }
+
+    /// Texts and counterfactuals with inner values of each other, on our kernels and on candle.
+    pub fn of_causes() -> Vec<Golden> {
+        Self::of_group("causes", &WITH_CAUSES)
+    }
+
+    /// How likely tokens and words are to the models with a masked-LM head, on our kernels and on candle.
+    pub fn of_masked_words() -> Vec<Golden> {
+        Self::of_group("masked-words", &WITH_MASKED_LM)
     }
 
     /// One long text in windows, of the bundled model.
     pub fn of_windows() -> Golden {
         Golden::on(BUNDLED, "windows", &Operators::Kernels(KernelOps::best()))
+    }
+
+    fn of_group(group: &str, models: &[&str]) -> Vec<Golden> {
+        let models = Self::on_fast_operators().filter(|(name, _)| models.contains(name));
+        models.map(|(name, on)| Golden::on(name, &format!("{group}-{name}"), &on)).collect()
     }
 
     fn on_fast_operators() -> impl Iterator<Item = (&'static str, Operators)> {
@@ -124,9 +143,7 @@ impl Case {
             .iter()
             .filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), tensor.clone())))
             .collect();
-        let ids = |name: &str| -> Vec<u32> {
-            tensors[name].to_vec1::<i64>().unwrap().into_iter().map(|id| id as u32).collect()
-        };
+        let ids = |name: &str| token_ids(&tensors[name]);
         Case {
             model: model.to_owned(),
             text: described["text"].as_str().unwrap().to_owned(),
@@ -148,6 +165,23 @@ impl Case {
         model.encode(text, false).unwrap_or_else(|error| panic!("{} {}: {error}", self.model, self.id))
     }
 
+    /// The text that this one is contrasted with, of as many tokens.
+    pub fn counterfactual(&self) -> Text<'_> {
+        let described = &self.described["counterfactual"];
+        Text { first: described["text"].as_str().unwrap(), second: described["text_pair"].as_str() }
+    }
+
+    /// How many neurons are set together.
+    pub fn group_size(&self) -> usize {
+        self.described["group_size"].as_u64().unwrap() as usize
+    }
+
+    /// The tokens of the word in whose place there is one [MASK].
+    pub fn masked_positions(&self) -> Vec<usize> {
+        let positions = self.described["word"]["positions"].as_array().unwrap().iter();
+        positions.map(|position| position.as_u64().unwrap() as usize).collect()
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
@@ -158,6 +192,10 @@ impl Case {
 
     pub fn tensor(&self, name: &str) -> Tensor {
         self.get(name).unwrap_or_else(|| panic!("{} {} has no golden `{name}`", self.model, self.id))
+    }
+
+    pub fn ids(&self, name: &str) -> Vec<u32> {
+        token_ids(&self.tensor(name))
     }
 
     pub fn singles(&self, name: &str) -> Vec<f32> {
@@ -174,6 +212,10 @@ impl Case {
             check(name);
         }
     }
+}
+
+fn token_ids(tensor: &Tensor) -> Vec<u32> {
+    tensor.to_vec1::<i64>().unwrap().into_iter().map(|id| id as u32).collect()
 }
 
 pub fn assert_values(case: &Case, name: &str, ours: &[f32], tolerance: f64) {

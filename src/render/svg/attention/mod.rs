@@ -2,7 +2,7 @@
 
 mod groups;
 mod heat;
-mod labels;
+pub mod labels;
 mod multiples;
 mod overview;
 mod routes;

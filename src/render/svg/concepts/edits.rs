@@ -52,14 +52,7 @@ fn edited(view: &EditsView) -> String {
 }
 
 fn said(flip: &FlipView) -> String {
-    let verdicts: Vec<String> = wording::verdicts(&flip.prediction)
-        .into_iter()
-        .map(|verdict| match verdict.probability {
-            Some(probability) => format!("{} {probability}", isolated(&verdict.what)),
-            None => verdict.what,
-        })
-        .collect();
-    format!("From {} on: {}.", signed(flip.strength), verdicts.join(", "))
+    format!("From {} on: {}.", signed(flip.strength), wording::said(&flip.prediction))
 }
 
 /// Where strengths and outputs stand.

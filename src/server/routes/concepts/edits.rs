@@ -14,13 +14,13 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::concept::Concepts;
 use crate::concept::interventions::MOST_STRENGTH;
 use crate::engine::concepts::edits::{Edit, EditsPlan, EditsRequest};
-use crate::engine::{Engine, Question, Target, Visit};
+use crate::engine::{Answer, Engine, Question, Target, Visit};
 use crate::explain::registry;
 use crate::model::Model;
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
-use crate::server::document::TextOrPair;
 use crate::server::document::responses::{ConceptProblems, Examples, TextResponses};
+use crate::server::document::{Batch, TextOrPair};
 use crate::server::input::Input;
 use crate::server::json_body::{self, JsonBody};
 use crate::server::problem::Problem;
@@ -98,7 +98,8 @@ fn usual_attribution() -> Option<String> {
     Some(registry::DEFAULT_METHOD.to_owned())
 }
 
-fn target_schema() -> RefOr<Schema> {
+/// The class that is followed, for the API's description.
+pub(in crate::server) fn target_schema() -> RefOr<Schema> {
     let name = ObjectBuilder::new().schema_type(Type::String);
     let index = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0.0));
     let null = ObjectBuilder::new().schema_type(Type::Null);
@@ -202,6 +203,8 @@ fn strengths(sent: Option<Vec<f64>>) -> Result<Vec<f64>, Problem> {
 pub struct EditsExamples;
 
 impl Examples for EditsExamples {
+    type Answer = Answer;
+    type Batch = Batch;
     const DESCRIPTION: &'static str =
         "The prediction with what it would be along the edit; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../../openapi/examples/concept-edits.json");

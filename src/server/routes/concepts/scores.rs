@@ -9,11 +9,11 @@ use utoipa::ToSchema;
 
 use crate::concept::Concepts;
 use crate::engine::concepts::scores::ScoresPlan;
-use crate::engine::{Question, Visit};
+use crate::engine::{Answer, Question, Visit};
 use crate::server::answers::Asking;
 use crate::server::deadline::TimeoutHeader;
-use crate::server::document::TextOrPair;
 use crate::server::document::responses::{ConceptProblems, Examples, TextResponses};
+use crate::server::document::{Batch, TextOrPair};
 use crate::server::input::Input;
 use crate::server::json_body::JsonBody;
 use crate::server::problem::Problem;
@@ -51,6 +51,8 @@ pub struct ScoresBody {
 pub struct ScoresExamples;
 
 impl Examples for ScoresExamples {
+    type Answer = Answer;
+    type Batch = Batch;
     const DESCRIPTION: &'static str =
         "The prediction with scores of the concept; for a batch, one for each text";
     const ONE: &'static str = include_str!("../../../../openapi/examples/concept-scores.json");
